@@ -1,0 +1,1 @@
+"""The schedule: what is due, and what has to be sent again."""

@@ -1,0 +1,1 @@
+"""Model versions in the shared folder: written by train, verified by inference."""

@@ -1,0 +1,1 @@
+"""Rookery's tables in PostgreSQL, and the engine that reaches them."""

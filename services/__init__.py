@@ -1,0 +1,1 @@
+"""The deployables, one job each; none imports another."""

@@ -1,0 +1,1 @@
+"""The control plane: runs, events, versions, as pages and as REST."""

@@ -1,0 +1,1 @@
+"""Answers predictions from the shared model folder."""

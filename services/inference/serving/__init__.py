@@ -1,0 +1,1 @@
+"""Keeps what is served in step with the model folder."""

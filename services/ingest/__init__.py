@@ -1,0 +1,1 @@
+"""Reads a data set's source into a snapshot."""

@@ -1,0 +1,1 @@
+"""The rookery command, and the whole stack on one machine."""

@@ -1,0 +1,1 @@
+"""Cleans and encodes a snapshot."""

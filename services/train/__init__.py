@@ -1,0 +1,1 @@
+"""Searches, fits, judges and publishes models."""
