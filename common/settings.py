@@ -36,7 +36,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
         "shared"
     )
     bind_host: Annotated[
-        str, Meta(description="Address that inference, console, Flower and the embedded servers listen on.")
+        str, Meta(description="Address that inference, console and Flower listen on.")
     ] = "127.0.0.1"
     inference_port: Annotated[Port, Meta(description="Port of the prediction API.")] = 8000
     console_port: Annotated[Port, Meta(description="Port of the console.")] = 8080

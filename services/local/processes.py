@@ -1,0 +1,103 @@
+"""Processes by identity: a pid and when it started, so that a number given anew is never taken for the old process."""
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import msgspec
+import psutil
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """One process on this machine. `started` is in seconds since the epoch, as the system counts it."""
+
+    name: str
+    pid: int
+    started: float
+
+    def process(self) -> psutil.Process | None:
+        """The process, or None where it has ended (or only waits to be reaped)."""
+        try:
+            process = psutil.Process(self.pid)
+            same = abs(process.create_time() - self.started) < 1 and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.Error:
+            return None
+        return process if same else None
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        return self.process() is not None
+
+
+def identify(name: str, pid: int) -> Identity:
+    """The identity of a process that runs now; one that is already gone gets a start time no process has."""
+    try:
+        return Identity(name, pid, psutil.Process(pid).create_time())
+    except psutil.Error:
+        return Identity(name, pid, 0.0)
+
+
+def myself(name: str) -> Identity:
+    """The identity of this process."""
+    return identify(name, os.getpid())
+
+
+def write_identities(path: Path, identities: Iterable[Identity]) -> None:
+    """Records processes in a file, replaced as a whole."""
+    fresh = path.with_suffix(".new")
+    fresh.write_bytes(msgspec.json.format(msgspec.json.encode(list(identities))))
+    fresh.replace(path)
+
+
+def read_identities(path: Path) -> list[Identity]:
+    """The processes recorded in a file; none where it is missing or half a file."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=list[Identity])
+    except (OSError, msgspec.DecodeError):
+        return []
+
+
+def family(identity: Identity) -> list[psutil.Process]:
+    """A process and all that descend from it or belong to its group, itself first.
+
+    Every process of the stack leads a group of its own, which its children stay in also when it has died.
+    """
+    members: dict[int, psutil.Process] = {}
+    leader = identity.process()
+    if leader is not None:
+        members[leader.pid] = leader
+        with contextlib.suppress(psutil.Error):
+            members.update((child.pid, child) for child in leader.children(recursive=True))
+    elif psutil.pid_exists(identity.pid):
+        return []  # its number is another process's now, so nothing is left of its group
+    for process in psutil.process_iter():
+        with contextlib.suppress(OSError, psutil.Error):
+            if os.getpgid(process.pid) == identity.pid and process.create_time() >= identity.started - 1:
+                members.setdefault(process.pid, process)
+    return list(members.values())
+
+
+def end(
+    identities: Sequence[Identity], *, first: signal.Signals = signal.SIGTERM, patience_s: float = 5.0
+) -> list[int]:
+    """Ends processes with their families: asks, waits, and kills what stays. Returns the pids that were alive."""
+    doomed = {process.pid: process for identity in identities for process in family(identity)}
+    for identity in identities:
+        leader = identity.process()
+        if leader is not None:
+            with contextlib.suppress(psutil.Error):
+                leader.send_signal(first)
+    deadline = time.monotonic() + patience_s
+    while any(identity.alive for identity in identities) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    # What started meanwhile counts too, and a child that outlived its parent has had its time.
+    doomed.update((process.pid, process) for identity in identities for process in family(identity))
+    for process in doomed.values():
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(list(doomed.values()), timeout=3)
+    return sorted(doomed)
