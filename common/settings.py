@@ -104,6 +104,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
         int, Meta(ge=2, description="Versions kept of each model besides those live, pinned or held.")
     ] = 10
 
+    ready_file: Annotated[
+        str, Meta(description="File that a process writes once it works; whoever started it may wait for that.")
+    ] = ""
+
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"], Meta(description="Least severe level that is logged.")
     ] = "INFO"
@@ -138,6 +142,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     def models_dir(self) -> Path:
         """The folder of the model versions."""
         return self.shared / "models"
+
+    def tell_ready(self) -> None:
+        """Says to whoever started this process that it works now."""
+        if self.ready_file:
+            Path(self.ready_file).touch()
 
     @property
     def signing_keys(self) -> tuple[bytes, ...]:
