@@ -36,7 +36,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
         The runtime fills in the source when it commits.
         """
-        body = msgspec.convert(data, _data_type(cls))
+        body = msgspec.convert(data, data_type(cls))
         return cls(
             data=body,
             subject=subject or data.get("model") or data.get("dataset") or cause.subject,
@@ -48,7 +48,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     def first(cls, *, subject: str, source: str, id: UUID | None = None, **data: Any) -> Self:  # noqa: A002 - the attribute's name in CloudEvents
         """An event that begins a run: the run has the event's id."""
         identity = id or uuid7()
-        body = msgspec.convert(data, _data_type(cls))
+        body = msgspec.convert(data, data_type(cls))
         return cls(data=body, subject=subject, source=source, id=identity, correlationid=identity)
 
     @property
@@ -58,7 +58,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
         return dataset
 
 
-def _data_type(kind: type[Event]) -> Any:
+def data_type(kind: type[Event]) -> Any:
     """The type of the data of an event type: what its field `data` is annotated with."""
     return next(field.type for field in msgspec.structs.fields(kind) if field.name == "data")
 

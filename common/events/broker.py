@@ -1,0 +1,151 @@
+"""The Celery app of a process, and the guard at its queues.
+
+The settings follow from what is known to break on Redis; the reasons stand beside them and in docs/decisions.md.
+"""
+
+import base64
+import time
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from celery import Celery
+from kombu.entity import Exchange, Queue, binding
+from kombu.transport import redis as kombu_redis
+
+from common.events.model import EVENT_TYPES
+from common.events.topology import EXCHANGE, PARKED, SUBSCRIPTIONS, queue_name
+from common.settings import Settings
+
+PARKED_LENGTH = 10_000
+_SOCKET = {
+    # A half-open connection is noticed; without these a worker lives on and consumes nothing.
+    "socket_timeout": 15.0,
+    "socket_connect_timeout": 3.0,
+    "socket_keepalive": True,
+    "health_check_interval": 5,
+    # A message that a dead worker held comes back by the sweep; the transport's own way would only send it twice.
+    "visibility_timeout": 7 * 86_400,
+}
+
+
+class _Envelope(msgspec.Struct):
+    """The parts of a message on the wire that a worker relies on."""
+
+    class Headers(msgspec.Struct):
+        """Celery's, protocol 2 (https://docs.celeryq.dev/en/stable/internals/protocol.html)."""
+
+        task: str
+        id: UUID
+
+    class Properties(msgspec.Struct):
+        """Kombu's."""
+
+        delivery_tag: str
+        delivery_info: dict[str, Any]
+        body_encoding: str
+
+    body: str
+    headers: Headers
+    properties: Properties
+    content_type: str = msgspec.field(name="content-type")
+    content_encoding: str = msgspec.field(name="content-encoding")
+
+
+def objection(raw: bytes, queue: str) -> str | None:
+    """Why an entry of a queue is no event that its service could handle; None where it is one."""
+    try:
+        envelope = msgspec.json.decode(raw, type=_Envelope)
+        body = msgspec.json.decode(base64.b64decode(envelope.body, validate=True))
+    except (ValueError, msgspec.MsgspecError, RecursionError) as error:
+        return f"it is no message of an event: {error}"
+    if envelope.headers.task not in EVENT_TYPES or queue_name(SUBSCRIPTIONS.get(envelope.headers.task, "")) != queue:
+        return f"{envelope.headers.task!r} is no event that {queue} handles"
+    if envelope.content_type != "application/json" or envelope.properties.body_encoding != "base64":
+        return f"its content is {envelope.content_type!r}, expected application/json in base64"
+    is_call = isinstance(body, list) and len(body) == 3 and isinstance(body[0], list) and isinstance(body[1], dict)  # noqa: PLR2004 - arguments, keywords, options
+    return None if is_call else "its body is no list of arguments, keywords and options"
+
+
+class GuardedChannel(kombu_redis.Channel):
+    """Parks what is no valid event, with its bytes and the reason, instead of letting it kill the worker."""
+
+    def _create_client(self, asynchronous: bool = False) -> Any:
+        client: Any = super()._create_client(asynchronous=asynchronous)  # type: ignore[no-untyped-call] # of kombu
+        if asynchronous:
+            client.parse_response = self._guarded(client.parse_response)
+        return client
+
+    def _guarded(self, parse: Callable[..., Any]) -> Callable[..., Any]:
+        """The client's way to read an answer, which reads none where a queue's entry is garbage."""
+
+        def read(connection: Any, command: str, **options: Any) -> Any:
+            answer = parse(connection, command, **options)
+            if command != "BRPOP" or not answer:
+                return answer
+            name, raw = answer
+            queue = name.decode(errors="replace").rsplit(self.sep, 1)[0]
+            reason = objection(raw, queue)
+            if reason is None:
+                return answer
+            self._park(raw, queue, reason)
+            return None
+
+        return read
+
+    def _park(self, raw: bytes, queue: str, reason: str) -> None:
+        """Keeps an entry where a person finds it: `redis-cli LRANGE rookery:parked 0 4`."""
+        entry = {"queue": queue, "reason": reason, "time": time.time(), "raw": base64.b64encode(raw).decode()}
+        with self.conn_or_acquire() as client:
+            client.lpush(PARKED, msgspec.json.encode(entry))
+            client.ltrim(PARKED, 0, PARKED_LENGTH - 1)
+
+
+class GuardedTransport(kombu_redis.Transport):
+    """The Redis transport with guarded queues."""
+
+    Channel = GuardedChannel
+
+
+def make_queue(service: str) -> Queue:
+    """The queue of a service, bound to its events by their literal names; wildcards differ between kombu's versions."""
+    exchange = Exchange(EXCHANGE, type="topic", durable=True)
+    keys = sorted(kind for kind, handler in SUBSCRIPTIONS.items() if handler == service)
+    return Queue(queue_name(service), bindings=[binding(exchange, routing_key=key) for key in keys], durable=True)
+
+
+def make_app(settings: Settings, name: str, *, consumes: str | None = None) -> Celery:
+    """The Celery app of a process; `consumes` names the service whose queue its workers read."""
+    app = Celery(f"rookery.{name}", set_as_current=True)
+    app.conf.update(
+        broker_url=settings.redis,
+        broker_transport=f"{GuardedTransport.__module__}:{GuardedTransport.__name__}",
+        broker_transport_options=dict(_SOCKET),
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,  # the default gives up after 100 tries, and the worker exits
+        broker_channel_error_retry=True,
+        task_queues=[make_queue(consumes)] if consumes else [],
+        task_default_queue=queue_name(consumes) if consumes else "rookery.none",
+        task_default_exchange=EXCHANGE,
+        task_default_exchange_type="topic",
+        task_create_missing_queues=False,
+        task_ignore_result=True,  # an event's state is in Postgres
+        task_store_errors_even_if_ignored=False,
+        task_serializer="json",
+        accept_content=["json"],
+        task_acks_late=True,
+        task_acks_on_failure_or_timeout=True,  # whatever becomes of the event stands in Postgres, not in the queue
+        task_reject_on_worker_lost=False,
+        worker_prefetch_multiplier=1,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        worker_soft_shutdown_timeout=3.0,
+        worker_enable_soft_shutdown_on_idle=False,
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+        worker_send_task_events=True,
+        task_send_sent_event=True,
+        worker_proc_alive_timeout=60.0,
+        enable_utc=True,
+    )
+    return app

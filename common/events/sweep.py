@@ -1,0 +1,134 @@
+"""The sweep: sends what is due and was not sent, sends again what was lost, and frees what dead processes held.
+
+Driven by beat, once a second or so; a second one at the same time does no harm.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from common.events import leases, store
+from common.events.leases import Due
+from common.events.model import Event
+from common.events.publisher import Publisher
+from common.logs import get_logger
+from common.settings import Settings
+
+log = get_logger(__name__)
+
+
+class Swept(msgspec.Struct, frozen=True, kw_only=True):
+    """What one sweep did."""
+
+    published: int = 0
+    freed: int = 0
+    buried: int = 0
+
+
+async def sweep_once(engine: AsyncEngine, publisher: Publisher, settings: Settings, *, host: str) -> Swept:
+    """One sweep. Raises PublishError where Redis is away; what PostgreSQL was told by then stays."""
+    freed = await _free(engine, publisher, host)
+    async with engine.begin() as connection:
+        news = await leases.bury_exhausted(connection, max_attempts=settings.max_attempts)
+    for event in news:
+        log.error("run ended by a dead letter", run_id=str(event.correlationid), event_id=str(event.causationid))
+    await asyncio.to_thread(publisher.publish, news)
+    published = await _publish_due(engine, publisher)
+    swept = Swept(published=published, freed=freed, buried=len(news))
+    if swept != Swept():
+        log.info("swept", **msgspec.to_builtins(swept))
+    return swept
+
+
+async def _free(engine: AsyncEngine, publisher: Publisher, host: str) -> int:
+    """Frees what dead processes of this host held, and sends it again at once."""
+    async with engine.begin() as connection:
+        freed = await leases.free_dead(connection, host=host)
+    for gone in freed:
+        log.warning(
+            "lease of a dead process freed", event_id=str(gone.event.id), type=gone.event.type, owner=gone.owner,
+            ran_s=round(gone.ran_s, 3),
+        )  # fmt: skip
+    await _send(engine, publisher, [gone.event for gone in freed])
+    return len(freed)
+
+
+async def _publish_due(engine: AsyncEngine, publisher: Publisher) -> int:
+    """Publishes what is due and not on its way."""
+    async with engine.begin() as connection:
+        due = await leases.due_events(connection)
+        if not due:
+            return 0
+        lost = await asyncio.to_thread(_not_on_their_way, due, publisher)
+        new = [one.event for one in lost if one.published_at is None]
+        again = [one.event for one in lost if one.published_at is not None]
+        await asyncio.to_thread(publisher.publish, new)
+        await asyncio.to_thread(publisher.publish, again, tell=False)
+        await store.mark_published(connection, [one.event.id for one in lost])
+    return len(lost)
+
+
+def _not_on_their_way(due: Sequence[Due], publisher: Publisher) -> list[Due]:
+    """Those that were never published, or whose message is not in its queue any more.
+
+    Where a queue is too long to read, only what was published long ago is taken for lost.
+    """
+    queues = {one.queue for one in due if one.published_at is not None}
+    waiting = {queue: publisher.queued_ids(queue) for queue in queues}
+    return [one for one in due if one.published_at is None or _is_lost(one, waiting[one.queue])]
+
+
+def _is_lost(one: Due, waiting: Iterable[UUID] | None) -> bool:
+    return one.published_long_ago if waiting is None else one.event.id not in waiting
+
+
+async def _send(engine: AsyncEngine, publisher: Publisher, events: Sequence[Event]) -> None:
+    """Publishes events again, for their queues alone: the stream has told of them."""
+    if not events:
+        return
+    await asyncio.to_thread(publisher.publish, events, tell=False)
+    async with engine.begin() as connection:
+        await store.mark_published(connection, [event.id for event in events])
+
+
+async def prune(engine: AsyncEngine, settings: Settings, *, most: int = 5_000) -> int:
+    """Deletes runs without news, and their events, that ended longer ago than the retention; returns how many.
+
+    Runs that trained something are kept as long as a version of theirs is: the lineage of a model goes down to them.
+    """
+    async with engine.begin() as connection:
+        gone = await connection.execute(
+            text(
+                "WITH old AS (SELECT id FROM rookery.runs r WHERE state <> 'running'"
+                " AND ended_at < clock_timestamp() - make_interval(days => :days)"
+                " AND NOT EXISTS (SELECT 1 FROM rookery.model_versions v WHERE v.run_id = r.id) LIMIT :most),"
+                " news AS (DELETE FROM rookery.events WHERE correlationid IN (SELECT id FROM old)"
+                "   AND (handled_at IS NOT NULL OR dead_at IS NOT NULL))"
+                " DELETE FROM rookery.runs WHERE id IN (SELECT id FROM old) RETURNING id"
+            ),
+            {"days": settings.retention_days, "most": most},
+        )
+        return len(gone.all())
+
+
+async def stuck_services(engine: AsyncEngine, *, after_s: float) -> list[str]:
+    """The services with events due for longer than this that nobody claims: their workers may have stopped to consume.
+
+    A service whose processes are all at work is not among them: something of its queue is leased.
+    """
+    async with engine.connect() as connection:
+        rows = await connection.execute(
+            text(
+                "SELECT replace(queue, 'rookery.', '') AS service FROM rookery.events"
+                " WHERE handled_at IS NULL AND dead_at IS NULL AND queue IS NOT NULL GROUP BY queue"
+                " HAVING count(*) FILTER (WHERE claimed_until > clock_timestamp()) = 0"
+                " AND bool_or(due_at < clock_timestamp() - make_interval(secs => :after) AND published_at IS NOT NULL)"
+                " AND coalesce(max(started_at), '-infinity') < clock_timestamp() - make_interval(secs => :after)"
+            ),
+            {"after": after_s},
+        )
+        return [row.service for row in rows]
