@@ -54,7 +54,7 @@ async def claim(
     row = (
         await connection.execute(
             text(
-                "UPDATE rookery.events AS e SET claim_id = :claim, owner = :owner, claimed_at = clock_timestamp(),"  # noqa: S608 - our own words
+                "UPDATE rookery.events AS e SET claim_id = :claim, owner = :owner, claimed_at = clock_timestamp(),"
                 " started_at = clock_timestamp(), claimed_until = clock_timestamp() + make_interval(secs => :lease),"
                 f" attempts = attempts + 1 WHERE id = :id AND {_OPEN} AND {_FREE} AND due_at <= clock_timestamp()"
                 " AND attempts < :most RETURNING *,"
@@ -80,7 +80,7 @@ async def _refusal(connection: AsyncConnection, event_id: UUID, max_attempts: in
     row = (
         await connection.execute(
             text(
-                f"SELECT NOT ({_OPEN}) AS handled, NOT {_FREE} AS leased, due_at > clock_timestamp() AS early, attempts"  # noqa: S608 - our own words
+                f"SELECT NOT ({_OPEN}) AS handled, NOT {_FREE} AS leased, due_at > clock_timestamp() AS early, attempts"
                 " FROM rookery.events WHERE id = :id"
             ),
             {"id": event_id},
@@ -103,7 +103,7 @@ async def renew(connection: AsyncConnection, held: Claim, *, lease_s: float) -> 
     row = (
         await connection.execute(
             text(
-                "WITH ours AS (SELECT id, claim_id, handled_at FROM rookery.events WHERE id = :id),"  # noqa: S608 - our own words
+                "WITH ours AS (SELECT id, claim_id, handled_at FROM rookery.events WHERE id = :id),"
                 " free AS (SELECT id FROM rookery.events WHERE id = :id FOR UPDATE SKIP LOCKED),"
                 " done AS (UPDATE rookery.events SET claimed_until = clock_timestamp() + make_interval(secs => :lease)"
                 f" WHERE id IN (SELECT id FROM free) AND {_FENCED})"
@@ -118,7 +118,7 @@ async def renew(connection: AsyncConnection, held: Claim, *, lease_s: float) -> 
 async def fence(connection: AsyncConnection, held: Claim) -> bool:
     """Locks the claimed event for the rest of the transaction; False where the lease has gone to another attempt."""
     row = await connection.execute(
-        text(f"SELECT 1 FROM rookery.events WHERE {_FENCED} FOR UPDATE"),  # noqa: S608 - our own words
+        text(f"SELECT 1 FROM rookery.events WHERE {_FENCED} FOR UPDATE"),
         {"id": held.event.id, "claim": held.claim_id},
     )
     return row.first() is not None
@@ -132,7 +132,7 @@ async def fail(connection: AsyncConnection, held: Claim, *, error: str, retry_in
     row = (
         await connection.execute(
             text(
-                "UPDATE rookery.events SET claim_id = NULL, claimed_until = NULL, published_at = NULL, error = :error,"  # noqa: S608 - our own words
+                "UPDATE rookery.events SET claim_id = NULL, claimed_until = NULL, published_at = NULL, error = :error,"
                 " due_at = CASE WHEN CAST(:wait AS float8) IS NULL THEN due_at"
                 " ELSE clock_timestamp() + make_interval(secs => CAST(:wait AS float8)) END,"
                 " dead_at = CASE WHEN CAST(:wait AS float8) IS NULL THEN clock_timestamp() END,"
@@ -169,7 +169,7 @@ async def free_dead(
     """
     rows = await connection.execute(
         text(
-            "SELECT id, owner, claim_id FROM rookery.events"  # noqa: S608 - our own words
+            "SELECT id, owner, claim_id FROM rookery.events"
             f" WHERE {_OPEN} AND claimed_until > clock_timestamp() AND owner LIKE :host"
         ),
         {"host": f"{host}/%"},
@@ -190,7 +190,7 @@ async def _free(connection: AsyncConnection, event_id: UUID, claim_id: UUID, *, 
     row: Any = (
         await connection.execute(
             text(
-                "UPDATE rookery.events SET claim_id = NULL, claimed_until = NULL, published_at = NULL,"  # noqa: S608 - our own words
+                "UPDATE rookery.events SET claim_id = NULL, claimed_until = NULL, published_at = NULL,"
                 " due_at = clock_timestamp(), attempts = attempts - :refund,"
                 " error = 'its worker process was gone after ' ||"
                 " round(extract(epoch FROM clock_timestamp() - claimed_at), 1) || ' s',"
@@ -213,7 +213,7 @@ async def bury_exhausted(connection: AsyncConnection, *, max_attempts: int) -> l
     """
     rows = await connection.execute(
         text(
-            "UPDATE rookery.events SET dead_at = clock_timestamp(), claim_id = NULL,"  # noqa: S608 - our own words
+            "UPDATE rookery.events SET dead_at = clock_timestamp(), claim_id = NULL,"
             " error = coalesce(error, 'no attempt came back') || '; gave up after ' || attempts || ' attempts'"
             " WHERE id IN (SELECT id FROM rookery.events"
             f" WHERE {_OPEN} AND {_FREE} AND queue IS NOT NULL AND attempts >= :most AND due_at <= clock_timestamp()"
@@ -243,7 +243,7 @@ async def due_events(connection: AsyncConnection, *, grace_s: float = 2.0, most:
     """
     rows = await connection.execute(
         text(
-            "SELECT *, published_at < clock_timestamp() - interval '5 min' AS long_ago FROM rookery.events"  # noqa: S608 - our own words
+            "SELECT *, published_at < clock_timestamp() - interval '5 min' AS long_ago FROM rookery.events"
             f" WHERE {_OPEN} AND {_FREE} AND queue IS NOT NULL AND due_at <= clock_timestamp()"
             " AND (CASE WHEN published_at IS NULL"
             "   THEN due_at > time + interval '0.2 s' OR time < clock_timestamp() - make_interval(secs => :grace)"

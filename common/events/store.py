@@ -25,18 +25,17 @@ NEVER = datetime.max  # noqa: DTZ901 - a mark, not a moment
 _FIELDS = "id, type, source, subject, dataset, correlationid, causationid, data, time, queue, attempts"
 
 
-def to_event(row: Row[Any] | Mapping[str, Any]) -> Event:
+def to_event(row: Row[Any]) -> Event:
     """The event that a row of `rookery.events` holds."""
-    values = row._mapping if isinstance(row, Row) else row  # noqa: SLF001 - SQLAlchemy's public name for it
-    kind = EVENT_TYPES[values["type"]]
+    kind = EVENT_TYPES[row.type]
     return kind(
-        data=msgspec.convert(values["data"], data_type(kind)),
-        subject=values["subject"],
-        id=values["id"],
-        source=values["source"],
-        time=values["time"],
-        correlationid=values["correlationid"],
-        causationid=values["causationid"],
+        data=msgspec.convert(row.data, data_type(kind)),
+        subject=row.subject,
+        id=row.id,
+        source=row.source,
+        time=row.time,
+        correlationid=row.correlationid,
+        causationid=row.causationid,
     )
 
 
@@ -167,7 +166,7 @@ async def end_run(connection: AsyncConnection, run_id: UUID, *, cause: UUID) -> 
         ),
         {"id": run_id},
     )
-    end = end_of([RunEvent(**row._mapping) for row in rows])  # noqa: SLF001 - SQLAlchemy's public name for it
+    end = end_of([RunEvent(**dict(row)) for row in rows.mappings()])
     if end is None:
         return []
     return await _end(connection, Run(id=run.id, dataset=run.dataset, started_at=run.started_at), end, cause)
@@ -189,7 +188,7 @@ async def _end(connection: AsyncConnection, run: Run, end: RunEnd, cause: UUID) 
     )
     released = await connection.execute(
         text(
-            f"UPDATE rookery.events SET due_at = clock_timestamp() WHERE correlationid = :id"  # noqa: S608 - our own words
+            f"UPDATE rookery.events SET due_at = clock_timestamp() WHERE correlationid = :id"
             f" AND due_at = 'infinity' AND handled_at IS NULL RETURNING {_FIELDS}"
         ),
         {"id": run.id},

@@ -1,0 +1,40 @@
+"""The composition root of beat, and the Celery app that Flower looks through: `celery -A beat.app:app beat`."""
+
+import os
+from typing import Any
+
+from celery import Celery, signals
+from common.bundles.live import sweep_live
+from common.bundles.retention import sweep_versions
+from common.snapshots import sweep_snapshots
+
+from beat.scheduler import Chores, EventScheduler, Rounds
+from common.events.broker import make_app
+from common.events.publisher import Publisher
+from common.events.sweep import prune
+from common.logs import configure_logs
+from common.settings import Settings, load_settings
+
+
+def make_beat(settings: Settings) -> Celery:
+    """The Celery app whose beat asks for what is due and sweeps."""
+    celery = make_app(settings, "beat")
+    chores = (
+        Chores(every_s=5, chores=(sweep_snapshots, sweep_live)),
+        Chores(every_s=60, chores=(sweep_versions, prune)),
+    )
+    celery.conf.update(
+        beat_scheduler=f"{EventScheduler.__module__}:{EventScheduler.__name__}",
+        beat_max_loop_interval=settings.sweep_interval_s,
+        rookery_rounds=Rounds(settings, Publisher(celery), chores),
+        rookery_interval_s=settings.sweep_interval_s,
+    )
+
+    def on_logging(**_: Any) -> None:
+        configure_logs(settings, "beat")
+
+    signals.setup_logging.connect(on_logging, weak=False)
+    return celery
+
+
+app = make_beat(load_settings(os.environ))

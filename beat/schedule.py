@@ -1,0 +1,33 @@
+"""What is due: a pure function of the data sets' intervals and the database's clock."""
+
+from collections.abc import Collection, Mapping
+
+import msgspec
+
+
+class Tick(msgspec.Struct, frozen=True, kw_only=True):
+    """A data set whose time has come; `window` numbers its intervals since 1970."""
+
+    dataset: str
+    window: int
+
+
+def due_ticks(
+    intervals_s: Mapping[str, float],
+    *,
+    now_s: float,
+    paused: Collection[str],
+    busy: Collection[str],
+    ticked: Mapping[str, int],
+) -> list[Tick]:
+    """The ticks to emit: one per data set whose current window has none yet.
+
+    Windows that passed while nobody looked are caught up by the current one alone. A paused data set has no ticks, and
+    one with an open ingest none either. `ticked` gives the last window that is known to have its tick.
+    """
+    windows = {name: int(now_s // interval_s) for name, interval_s in intervals_s.items()}
+    return [
+        Tick(dataset=name, window=window)
+        for name, window in windows.items()
+        if name not in paused and name not in busy and ticked.get(name) != window
+    ]

@@ -1,0 +1,148 @@
+"""Celery beat's scheduler: each tick asks for what is due and sweeps.
+
+A tick catches everything and keeps neither a loop nor a database connection: both ended beat on a restart of PostgreSQL
+and on a SIGTERM within a tick. Celery builds and closes a scheduler twice, so `close` does nothing.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import msgspec
+from celery import Celery
+from celery.beat import Scheduler
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from beat.schedule import Tick, due_ticks
+from common.database.engine import database_engine
+from common.datasets import DatasetSpec, load_specs
+from common.events import store
+from common.events.model import IngestRequested, tick_id
+from common.events.owner import this_process
+from common.events.publisher import Publisher
+from common.events.sweep import sweep_once
+from common.logs import get_logger
+from common.settings import Settings
+
+log = get_logger(__name__)
+
+Chore = Callable[[AsyncEngine, Settings], Awaitable[Any]]
+
+
+class Chores(msgspec.Struct, frozen=True, kw_only=True):
+    """What a sweep does besides events, and how often, in seconds."""
+
+    every_s: float
+    chores: Sequence[Chore]
+
+
+class Rounds:
+    """What one beat process does again and again; remembers only what saves work."""
+
+    def __init__(self, settings: Settings, publisher: Publisher, chores: Sequence[Chores]) -> None:
+        self._settings = settings
+        self._publisher = publisher
+        self._chores = chores
+        self._ticked: dict[str, int] = {}
+        self._done_at: dict[int, float] = {}
+        self._host = this_process().host
+
+    async def go_round(self) -> None:
+        """One round: ticks, sweep, chores. One part's failure leaves the others alone."""
+        async with database_engine(self._settings, "rookery-beat") as engine:
+            await self._guarded("tick", self.tick_once(engine))
+            await self._guarded("sweep", sweep_once(engine, self._publisher, self._settings, host=self._host))
+            for number, group in enumerate(self._chores):
+                if time.monotonic() - self._done_at.get(number, -group.every_s) < group.every_s:
+                    continue
+                self._done_at[number] = time.monotonic()
+                for chore in group.chores:
+                    await self._guarded(chore.__name__, chore(engine, self._settings))
+
+    async def tick_once(self, engine: AsyncEngine) -> None:
+        """Asks for an ingest of each data set whose time has come."""
+        specs = load_specs(self._settings.datasets_dir)
+        intervals_s = {name: spec.interval_s for name, spec in specs.items() if isinstance(spec, DatasetSpec)}
+        async with engine.begin() as connection:
+            now_s, paused, busy = await _surroundings(connection)
+            ticks = due_ticks(intervals_s, now_s=now_s, paused=paused, busy=busy, ticked=self._ticked)
+            events = [
+                IngestRequested.first(
+                    subject=tick.dataset,
+                    source="rookery/beat",
+                    id=tick_id(tick.dataset, tick.window),
+                    dataset=tick.dataset,
+                )
+                for tick in ticks
+            ]
+            begun = [
+                event
+                for event in events
+                if await store.start_run(
+                    connection, event, dataset=event.data.dataset, requested_by="schedule", urgent=False
+                )
+            ]
+        self._ticked |= {tick.dataset: tick.window for tick in ticks}
+        await asyncio.to_thread(self._publisher.publish, begun)
+        if begun:
+            async with engine.begin() as connection:
+                await store.mark_published(connection, [event.id for event in begun])
+
+    async def _guarded(self, name: str, work: Awaitable[Any]) -> None:
+        """Logs a failure, once in a line; the next round tries again."""
+        try:
+            await work
+        except Exception as error:  # noqa: BLE001 - beat outlives whatever is away
+            original = getattr(error, "orig", None) or error
+            log.warning(
+                "part of a round failed", part=name, error=f"{type(original).__name__}: {original}".splitlines()[0]
+            )
+
+
+def _request(tick: Tick) -> IngestRequested:
+    """The event of a tick: the same from every beat."""
+    identity = tick_id(tick.dataset, tick.window)
+    return IngestRequested.first(subject=tick.dataset, source="rookery/beat", id=identity, dataset=tick.dataset)
+
+
+async def _surroundings(connection: Any) -> tuple[float, set[str], set[str]]:
+    """The database's time, the paused data sets, and those with an open ingest."""
+    row = (
+        await connection.execute(
+            text(
+                "SELECT extract(epoch FROM clock_timestamp()) AS now_s,"
+                " array(SELECT name FROM rookery.datasets WHERE paused) AS paused,"
+                " array(SELECT DISTINCT dataset FROM rookery.events WHERE type = 'ingest.requested'"
+                "  AND handled_at IS NULL AND dead_at IS NULL) AS busy"
+            )
+        )
+    ).one()
+    return float(row.now_s), set(row.paused), set(row.busy)
+
+
+class EventScheduler(Scheduler):
+    """Celery's scheduler without entries of Celery's own."""
+
+    rounds: Rounds
+
+    def __init__(self, app: Celery, *args: Any, **kwargs: Any) -> None:
+        self.rounds = app.conf.rookery_rounds
+        self._interval_s: float = app.conf.rookery_interval_s
+        super().__init__(app, *args, **kwargs)
+
+    def setup_schedule(self) -> None:
+        """Nothing: what is due stands in specs and in PostgreSQL."""
+
+    def tick(self, *_args: Any, **_kwargs: Any) -> float:
+        """One round; returns the seconds until the next."""
+        began = time.monotonic()
+        try:
+            asyncio.run(self.rounds.go_round())
+        except Exception as error:  # noqa: BLE001 - beat outlives whatever is away
+            log.warning("round failed", error=f"{type(error).__name__}: {error}".splitlines()[0])
+        return max(0.05, self._interval_s - (time.monotonic() - began))
+
+    def close(self) -> None:
+        """Nothing: nothing is kept open but the publisher, whose connection ends with the process."""

@@ -1,0 +1,13 @@
+"""The composition root of the ingest worker: `celery -A services.ingest.worker:app worker`."""
+
+import os
+
+from common.events.runtime import make_worker
+from common.settings import load_settings
+from services.ingest import preload
+from services.ingest.handlers import HANDLERS
+
+settings = load_settings(os.environ)
+app = make_worker("ingest", HANDLERS, settings)
+# Imported once, before the children are forked: they share the memory and start at once.
+preload()
