@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 from structlog.typing import Processor
@@ -10,9 +10,10 @@ from structlog.typing import Processor
 from common.settings import Settings
 
 
-def configure_logs(settings: Settings, service: str) -> None:
-    """Makes structlog and the standard library write the same lines to standard error."""
-    as_json = settings.log_format == "json" or (settings.log_format == "auto" and not sys.stderr.isatty())
+def configure_logs(settings: Settings, service: str, *, output: TextIO | None = None) -> None:
+    """Makes structlog and the standard library write the same lines to standard error, or to another output."""
+    output = output or sys.stderr
+    as_json = settings.log_format == "json" or (settings.log_format == "auto" and not output.isatty())
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
@@ -24,7 +25,7 @@ def configure_logs(settings: Settings, service: str) -> None:
     last: list[Processor] = (
         [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
         if as_json
-        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        else [structlog.dev.ConsoleRenderer(colors=output.isatty())]
     )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -32,7 +33,7 @@ def configure_logs(settings: Settings, service: str) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(output)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
