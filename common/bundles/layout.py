@@ -2,7 +2,8 @@
 
 <model>.pkl -> versions/<model>/<version>/bundle.pkl    for people and `joblib.load`
 versions/<model>/aliases.json                           what inference obeys
-versions/<model>/<version>/                             bundle.pkl, predictor.npz, manifest.json, report/
+versions/<model>/<version>/                             bundle.pkl, predictor.npz, evaluation.npz, rows.npy,
+                                                            manifest.json, report/
 """
 
 import re
@@ -10,6 +11,8 @@ from pathlib import Path
 
 BUNDLE = "bundle.pkl"
 PREDICTOR = "predictor.npz"
+EVALUATION = "evaluation.npz"
+ROWS = "rows.npy"
 MANIFEST = "manifest.json"
 ALIASES = "aliases.json"
 REPORT = "report"

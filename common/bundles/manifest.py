@@ -68,6 +68,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     metrics: dict[str, float] = {}
     best_params: dict[str, Any] = {}
     report: dict[str, Any] = {}
+    scores: list[dict[str, Any]] = []  # of the search: one entry per candidate
+    seconds: float = 0.0
+    warnings: tuple[str, ...] = ()  # what the estimator complained of, such as not having converged
     libraries: dict[str, str] = {}
     git_revision: str = ""
     sampling: dict[str, Any] = {}  # rows trained on where they are not all of the snapshot: a sample, or chunks

@@ -72,18 +72,28 @@ def write_aliases(models_dir: Path, aliases: Aliases, key: bytes) -> Aliases:
 
 def link_live(models_dir: Path, model: str, version: int) -> None:
     """Makes `<model>.pkl` a relative link to a version's bundle, in one step, unless it is that already."""
-    link = layout.live_link(models_dir, model)
-    wanted = os.path.join(layout.VERSIONS, model, str(version), layout.BUNDLE)  # noqa: PTH118 - the text of a link
-    if link.is_symlink() and os.readlink(link) == wanted:  # noqa: PTH115 - compared as text, not as a path
+    if is_linked(models_dir, model, version):
         return
+    link = layout.live_link(models_dir, model)
     temporary = link.with_name(f"{layout.TEMPORARY}{uuid.uuid4().hex}")
-    temporary.symlink_to(wanted)
+    temporary.symlink_to(_target(model, version))
     try:
         temporary.replace(link)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     sync_folder(models_dir)
+
+
+def is_linked(models_dir: Path, model: str, version: int) -> bool:
+    """Tells whether `<model>.pkl` is a link to a version's bundle."""
+    link = layout.live_link(models_dir, model)
+    return link.is_symlink() and os.readlink(link) == _target(model, version)  # noqa: PTH115 - compared as text
+
+
+def _target(model: str, version: int) -> str:
+    """The text of the link: relative, so that the folder can be mounted anywhere."""
+    return f"{layout.VERSIONS}/{model}/{version}/{layout.BUNDLE}"
 
 
 def write_synced(path: Path, content: bytes) -> None:
