@@ -194,18 +194,6 @@ def _execute(server: Postgres, statement: str) -> None:
 
 def _migrate(url: str) -> None:
     """Runs the migrations as the stack does: in a process of their own."""
-    if not (ROOT / "alembic.ini").exists():
-        from sqlalchemy import create_engine
-
-        from common.database.tables import metadata
-
-        engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
-        with engine.begin() as connection:
-            connection.exec_driver_sql("CREATE SCHEMA rookery")
-            connection.exec_driver_sql("CREATE SCHEMA snapshots")
-            metadata.create_all(connection)
-        engine.dispose()
-        return
     done = subprocess.run(
         [sys.executable, "-m", "alembic", "upgrade", "head"],
         cwd=ROOT,

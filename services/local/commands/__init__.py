@@ -1,0 +1,1 @@
+"""What the commands of `rookery` do; each is imported when it is called."""

@@ -1,0 +1,141 @@
+"""The processes of one stack: what each is started with, when it works, and how it is ended."""
+
+import signal
+import sys
+from pathlib import Path
+
+import services
+from services.local.health import answers_http, answers_postgres, answers_redis, has_file
+from services.local.home import Home
+from services.local.servers import STOP_POSTGRES, STOP_REDIS, Command
+from services.local.supervisor import Service
+from services.local.surroundings import FLOWER_USER, Surroundings
+
+WORKERS = ("ingest", "preprocess", "train")
+# What has no worker cannot be asked for anything; what serves needs nothing else and is there first.
+APPLICATIONS = ("inference", *WORKERS, "beat", "console", "flower")
+SERVERS = ("postgres", "redis")
+# Ended in this order. First what asks for work and what people look at; then the workers, which hand back their leases
+# while PostgreSQL still takes them; then what serves, as late as possible; last what all others stand on.
+ENDING = (("beat", "console", "flower", "inference"), WORKERS, ("redis", "postgres"))
+# Celery waits for a task under way on SIGTERM; SIGQUIT cuts it off after three seconds, its lease is freed, and the
+# next start takes the event up again.
+END_WORKER = ((signal.SIGTERM, 1.0), (signal.SIGQUIT, 4.5))
+
+
+def project_folder() -> Path:
+    """The folder that holds alembic.ini and migrations."""
+    return Path(services.__path__[0]).parent
+
+
+class Stack:
+    """Makes the services of one instance."""
+
+    def __init__(self, home: Home, around: Surroundings) -> None:
+        self._home = home
+        self._around = around
+
+    def servers(self) -> list[Service]:
+        """PostgreSQL and Redis, as far as they were not given."""
+        found = []
+        if self._around.postgres is not None:
+            postgres = self._around.postgres
+            password = self._home.make_secret("database_password")
+            found.append(
+                Service(
+                    name="postgres",
+                    command=postgres.command(),
+                    healthy=answers_postgres(postgres.url(password, "postgres")),
+                    prepare=lambda: postgres.prepare(password),
+                    end_with=((STOP_POSTGRES, 5.0), (signal.SIGQUIT, 2.0)),
+                    log_file=self._log("postgres"),
+                )
+            )
+        if self._around.redis is not None:
+            redis = self._around.redis
+            key = self._home.make_secret("redis_password")
+            found.append(
+                Service(
+                    name="redis",
+                    command=redis.command(),
+                    healthy=answers_redis(redis.port, key),
+                    checked=True,
+                    prepare=lambda: redis.prepare(key),
+                    end_with=((STOP_REDIS, 4.0),),
+                    log_file=self._log("redis"),
+                )
+            )
+        return found
+
+    def applications(self) -> list[Service]:
+        """The processes of Rookery itself."""
+        settings = self._around.settings
+        processes = {"ingest": 1, "preprocess": 1, "train": settings.train_processes}
+        return [
+            self._web("inference", ("services.inference.main",), settings.inference_port, "/health"),
+            *(self._worker(name, processes[name]) for name in WORKERS),
+            self._beat(),
+            self._web("console", ("services.console.main",), settings.console_port, "/health"),
+            self._flower(),
+        ]
+
+    def _command(self, *words: str, **extra: str) -> Command:
+        return Command(
+            argv=(sys.executable, "-m", *words), env=self._around.environment | extra, cwd=str(self._home.path)
+        )
+
+    def _log(self, name: str) -> Path:
+        return self._home.logs / f"{name}.log"
+
+    def _worker(self, name: str, concurrency: int) -> Service:
+        ready = self._home.run / f"{name}.ready"
+        words = ("celery", "-A", f"services.{name}.worker:app", "worker", "-n", f"{name}@%h", "-c", str(concurrency))
+        return Service(
+            name=name,
+            command=self._command(*words, "--without-gossip", "--without-mingle", READY_FILE=str(ready)),
+            healthy=has_file(ready),
+            prepare=lambda: ready.unlink(missing_ok=True),
+            end_with=END_WORKER,
+            log_file=self._log(name),
+        )
+
+    def _beat(self) -> Service:
+        ready = self._home.run / "beat.ready"
+        return Service(
+            name="beat",
+            command=self._command("celery", "-A", "beat.app:app", "beat", "--pidfile=", READY_FILE=str(ready)),
+            healthy=has_file(ready),
+            prepare=lambda: ready.unlink(missing_ok=True),
+            end_with=((signal.SIGTERM, 3.0),),
+            log_file=self._log("beat"),
+        )
+
+    def _web(self, name: str, module: tuple[str], port: int, path: str) -> Service:
+        return Service(
+            name=name,
+            command=self._command(*module),
+            healthy=answers_http(self._around.host, port, path),
+            checked=True,
+            end_with=((signal.SIGTERM, 2.5),),
+            log_file=self._log(name),
+        )
+
+    def _flower(self) -> Service:
+        settings = self._around.settings
+        words = [
+            *("celery", "-A", "beat.app:app", "flower"),
+            f"--address={settings.bind_host}",
+            f"--port={settings.flower_port}",
+            "--persistent=True",
+            f"--db={self._home.path / 'flower' / 'tasks'}",
+            "--save_state_interval=60000",
+        ]
+        password = self._home.make_secret("flower_password")
+        return Service(
+            name="flower",
+            command=self._command(*words, FLOWER_BASIC_AUTH=f"{FLOWER_USER}:{password}"),
+            healthy=answers_http(self._around.host, settings.flower_port, "/healthcheck"),
+            checked=True,
+            end_with=((signal.SIGTERM, 2.0),),
+            log_file=self._log("flower"),
+        )
