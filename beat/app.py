@@ -4,6 +4,7 @@ import os
 from typing import Any
 
 from celery import Celery, signals
+from sqlalchemy.ext.asyncio import AsyncEngine
 from common.bundles.live import sweep_live
 from common.bundles.retention import sweep_versions
 from common.snapshots import sweep_snapshots
@@ -16,11 +17,16 @@ from common.logs import configure_logs
 from common.settings import Settings, load_settings
 
 
+async def tidy_snapshots(engine: AsyncEngine, _settings: Settings) -> None:
+    """Shows the snapshots that are to be shown, and drops those that nobody needs."""
+    await sweep_snapshots(engine)
+
+
 def make_beat(settings: Settings) -> Celery:
     """The Celery app whose beat asks for what is due and sweeps."""
     celery = make_app(settings, "beat")
     chores = (
-        Chores(every_s=5, chores=(sweep_snapshots, sweep_live)),
+        Chores(every_s=5, chores=(tidy_snapshots, sweep_live)),
         Chores(every_s=60, chores=(sweep_versions, prune)),
     )
     celery.conf.update(

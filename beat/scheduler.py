@@ -42,7 +42,7 @@ class Rounds:
     """What one beat process does again and again; remembers only what saves work."""
 
     def __init__(self, settings: Settings, publisher: Publisher, chores: Sequence[Chores]) -> None:
-        self._settings = settings
+        self.settings = settings
         self._publisher = publisher
         self._chores = chores
         self._ticked: dict[str, int] = {}
@@ -51,19 +51,19 @@ class Rounds:
 
     async def go_round(self) -> None:
         """One round: ticks, sweep, chores. One part's failure leaves the others alone."""
-        async with database_engine(self._settings, "rookery-beat") as engine:
+        async with database_engine(self.settings, "rookery-beat") as engine:
             await self._guarded("tick", self.tick_once(engine))
-            await self._guarded("sweep", sweep_once(engine, self._publisher, self._settings, host=self._host))
+            await self._guarded("sweep", sweep_once(engine, self._publisher, self.settings, host=self._host))
             for number, group in enumerate(self._chores):
                 if time.monotonic() - self._done_at.get(number, -group.every_s) < group.every_s:
                     continue
                 self._done_at[number] = time.monotonic()
                 for chore in group.chores:
-                    await self._guarded(chore.__name__, chore(engine, self._settings))
+                    await self._guarded(chore.__name__, chore(engine, self.settings))
 
     async def tick_once(self, engine: AsyncEngine) -> None:
         """Asks for an ingest of each data set whose time has come."""
-        specs = load_specs(self._settings.datasets_dir)
+        specs = load_specs(self.settings.datasets_dir)
         intervals_s = {name: spec.interval_s for name, spec in specs.items() if isinstance(spec, DatasetSpec)}
         async with engine.begin() as connection:
             now_s, paused, busy = await _surroundings(connection)
@@ -140,9 +140,15 @@ class EventScheduler(Scheduler):
         began = time.monotonic()
         try:
             asyncio.run(self.rounds.go_round())
+            self.rounds.settings.tell_ready()
         except Exception as error:  # noqa: BLE001 - beat outlives whatever is away
-            log.warning("round failed", error=f"{type(error).__name__}: {error}".splitlines()[0])
+            log.warning("round failed", error=_line(error))
         return max(0.05, self._interval_s - (time.monotonic() - began))
 
     def close(self) -> None:
         """Nothing: nothing is kept open but the publisher, whose connection ends with the process."""
+
+
+def _line(error: BaseException) -> str:
+    """An error in one line."""
+    return f"{type(error).__name__}: {error}".splitlines()[0]

@@ -35,9 +35,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     shared_dir: Annotated[str, Meta(description="Folder shared by all services: data set specs, data, models.")] = (
         "shared"
     )
-    bind_host: Annotated[
-        str, Meta(description="Address that inference, console and Flower listen on.")
-    ] = "127.0.0.1"
+    bind_host: Annotated[str, Meta(description="Address that inference, console and Flower listen on.")] = "127.0.0.1"
     inference_port: Annotated[Port, Meta(description="Port of the prediction API.")] = 8000
     console_port: Annotated[Port, Meta(description="Port of the console.")] = 8080
     flower_port: Annotated[Port, Meta(description="Port of Flower.")] = 5555

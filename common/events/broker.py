@@ -77,6 +77,17 @@ class GuardedChannel(kombu_redis.Channel):
             client.parse_response = self._guarded(client.parse_response)
         return client
 
+    def queue_bind(
+        self, queue: str, exchange: str = "", routing_key: str = "", arguments: Any = None, **options: Any
+    ) -> None:
+        """Binds in Redis each time; kombu's own does nothing where it bound once, be Redis emptied since."""
+        if self.state.has_binding(queue, exchange, routing_key):
+            kind: Any = self.typeof(exchange)  # type: ignore[no-untyped-call] # of kombu
+            meta = kind.prepare_bind(queue, exchange, routing_key, arguments)
+            self._queue_bind(exchange, *meta)  # type: ignore[no-untyped-call] # of kombu
+        else:
+            super().queue_bind(queue, exchange, routing_key, arguments, **options)  # type: ignore[no-untyped-call] # of kombu
+
     def _guarded(self, parse: Callable[..., Any]) -> Callable[..., Any]:
         """The client's way to read an answer, which reads none where a queue's entry is garbage."""
 
@@ -108,10 +119,13 @@ class GuardedTransport(kombu_redis.Transport):
     Channel = GuardedChannel
 
 
-def make_queue(service: str) -> Queue:
-    """The queue of a service, bound to its events by their literal names; wildcards differ between kombu's versions."""
+def make_queue(service: str, *event_types: str) -> Queue:
+    """The queue of a service, bound to events by their literal names; wildcards differ between kombu's versions.
+
+    Without `event_types`, bound to all that the service handles.
+    """
     exchange = Exchange(EXCHANGE, type="topic", durable=True)
-    keys = sorted(kind for kind, handler in SUBSCRIPTIONS.items() if handler == service)
+    keys = event_types or tuple(kind for kind, handler in SUBSCRIPTIONS.items() if handler == service)
     return Queue(queue_name(service), bindings=[binding(exchange, routing_key=key) for key in keys], durable=True)
 
 

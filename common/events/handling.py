@@ -24,7 +24,7 @@ from common.settings import Settings
 
 # Takes the event type's own class: a table of handlers has no narrower type.
 Handler = Callable[[Any, UnitOfWork], Awaitable[Sequence[Event]]]
-Handlers = Mapping[type[Event], Handler]
+Handlers = Mapping[type[Any], Handler]
 Stage = Callable[[str], None]
 
 log = get_logger(__name__)

@@ -93,7 +93,7 @@ class Publisher:
 
     def _send(self, producer: Producer, event: Event) -> None:
         """Declares the queue and sends the event as the task that Flower shows."""
-        queue: Queue = make_queue(SUBSCRIPTIONS[event.type])
+        queue: Queue = make_queue(SUBSCRIPTIONS[event.type], event.type)
         queue(producer.channel).declare()
         run = str(event.correlationid)
         self._app.send_task(

@@ -1,0 +1,90 @@
+"""Redis may lose everything: the sweep sends what is due and not on its way."""
+
+import asyncio
+
+import msgspec
+import pytest
+
+from common.events.broker import make_app
+from common.events.publisher import Publisher, PublishError
+from common.events.sweep import Swept, stuck_services, sweep_once
+from tests.integration.events.conftest import Bench
+
+
+async def test_an_emptied_redis_loses_nothing(bench: Bench) -> None:
+    """After FLUSHALL all that was waiting is sent again, and the chain completes."""
+    asked = [await bench.ask(f"d{number}") for number in range(20)]
+    await bench.redis.flushall()
+    assert (await bench.sweep()).published == 20
+    await bench.drain()
+    for event in asked:
+        assert await bench.run_state(event.id) == ("completed", "trained")
+
+
+async def test_what_waits_in_its_queue_is_not_sent_again(bench: Bench) -> None:
+    """A message behind a long fit is not lost, and is not multiplied."""
+    for number in range(5):
+        await bench.ask(f"d{number}")
+    for _ in range(3):
+        assert await bench.sweep() == Swept()
+    assert len(await bench.queued("ingest")) == 5
+
+
+async def test_a_message_that_its_worker_took_along_is_sent_again(bench: Bench) -> None:
+    """What was taken out of the queue and never claimed is published again, once."""
+    event = await bench.ask()
+    await bench.take("ingest")
+    assert (await bench.sweep()).published == 1
+    assert await bench.queued("ingest") == [event.id]
+
+
+async def test_committed_and_never_published_is_published(bench: Bench) -> None:
+    """A crash between commit and publish loses nothing."""
+    event = await bench.ask()
+
+    def crash(stage: str) -> None:
+        if stage == "committed":
+            raise SystemExit
+
+    await bench.take("ingest")
+    with pytest.raises(SystemExit):
+        await bench.processor("ingest", at=crash).process(event.id)
+    assert not await bench.queued("preprocess")
+    assert (await bench.sweep()).published == 1
+    assert len(await bench.queued("preprocess")) == 1
+
+
+async def test_two_sweeps_at_once_publish_once(bench: Bench) -> None:
+    """Rows that one sweep holds are left to it by the other."""
+    for number in range(10):
+        await bench.ask(f"d{number}")
+    await bench.redis.flushall()
+    await bench.age(10)
+    other = Publisher(make_app(bench.settings, "other"))
+    both = await asyncio.gather(
+        sweep_once(bench.engine, bench.publisher, bench.settings, host="a"),
+        sweep_once(bench.engine, other, bench.settings, host="b"),
+    )
+    other.close()
+    assert sum(swept.published for swept in both) == 10
+    assert len(await bench.queued("ingest")) == 10
+
+
+async def test_a_sweep_without_redis_says_so_and_keeps_what_is_due(bench: Bench) -> None:
+    """With Redis away nothing is marked as published."""
+    event = await bench.ask()
+    await bench.take("ingest")
+    await bench.age(10)
+    away = Publisher(make_app(msgspec.structs.replace(bench.settings, redis_url="redis://127.0.0.1:1/0"), "away"))
+    with pytest.raises(PublishError):
+        await sweep_once(bench.engine, away, bench.settings, host="a")
+    assert (await bench.sweep()).published == 1
+    assert await bench.queued("ingest") == [event.id]
+
+
+async def test_a_service_that_does_not_claim_is_found(bench: Bench) -> None:
+    """Due events that nobody claims, and nobody at work on that queue, mean a stuck worker."""
+    await bench.ask()
+    assert await stuck_services(bench.engine, after_s=30) == []
+    await bench.write("UPDATE rookery.events SET due_at = due_at - interval '1 min'")
+    assert await stuck_services(bench.engine, after_s=30) == ["ingest"]

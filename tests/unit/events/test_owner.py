@@ -1,0 +1,34 @@
+"""Who holds a lease."""
+
+import subprocess
+import sys
+
+import msgspec
+
+from common.events.owner import is_dead_here, parse_owner, this_process
+
+
+def test_an_owner_is_read_back_as_it_was_written() -> None:
+    """What stands in the events table names the process again."""
+    assert parse_owner(str(this_process())) == this_process()
+    assert parse_owner("somebody") is None
+
+
+def test_this_process_lives() -> None:
+    """The asking process is not taken for dead."""
+    assert not is_dead_here(this_process(), this_process().host)
+
+
+def test_an_ended_process_of_this_host_is_dead() -> None:
+    """A process that has ended is known to be dead, on its own host alone."""
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    gone = msgspec.structs.replace(this_process(), pid=child.pid)
+    assert is_dead_here(gone, gone.host)
+    assert not is_dead_here(gone, "another-host")
+
+
+def test_a_later_process_with_the_same_number_is_another() -> None:
+    """A number that was given again does not bring the old process back."""
+    mine = this_process()
+    assert is_dead_here(msgspec.structs.replace(mine, started_ms=mine.started_ms - 60_000), mine.host)
