@@ -4,17 +4,17 @@ import os
 from typing import Any
 
 from celery import Celery, signals
-from sqlalchemy.ext.asyncio import AsyncEngine
-from common.bundles.live import sweep_live
 from common.bundles.retention import sweep_versions
-from common.snapshots import sweep_snapshots
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from beat.scheduler import Chores, EventScheduler, Rounds
+from common.bundles.live import sweep_live
 from common.events.broker import make_app
 from common.events.publisher import Publisher
 from common.events.sweep import prune
 from common.logs import configure_logs
 from common.settings import Settings, load_settings
+from common.snapshots import sweep_snapshots
 
 
 async def tidy_snapshots(engine: AsyncEngine, _settings: Settings) -> None:
