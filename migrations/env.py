@@ -27,7 +27,9 @@ def _migrate(connection: Connection) -> None:
 
 def main() -> None:
     """Connects, makes the schemas, and migrates under a lock."""
-    engine = create_engine(load_settings(os.environ).database("psycopg"))
+    # A user called like our schema would have it for default, and no name would then be told with its schema.
+    options = {"options": "-c search_path=public"}
+    engine = create_engine(load_settings(os.environ).database("psycopg"), connect_args=options)
     with engine.connect() as connection:
         connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK})
         for schema in (tables.SCHEMA, tables.SNAPSHOTS_SCHEMA):

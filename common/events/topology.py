@@ -1,4 +1,4 @@
-"""Who handles which event: the exchange, the queues, and the one queue each event type goes to.
+"""Who emits and who handles which event: the exchange, the queues, and the one queue each event type goes to.
 
 Every routing key is bound to exactly one queue: two queues would share a delivery tag on the Redis transport, and one
 acknowledgement would delete the other's safety copy.
@@ -21,6 +21,23 @@ SUBSCRIPTIONS: dict[str, str] = {
     model.CandidatesScored.type: "train",
     model.ModelPublished.type: "train",
     model.ModelHeld.type: "train",
+}
+EMITTERS: dict[str, tuple[str, ...]] = {
+    model.IngestRequested.type: ("beat", "command line", "console"),
+    model.DatasetIngested.type: ("ingest",),
+    model.DatasetUnchanged.type: ("ingest",),
+    model.DatasetRejected.type: ("ingest", "preprocess"),
+    model.DatasetPreprocessed.type: ("preprocess",),
+    model.TrainingRequested.type: ("train",),
+    model.CandidatesScored.type: ("train",),
+    model.ModelTrained.type: ("train",),
+    model.ModelPublished.type: ("train",),
+    model.ModelHeld.type: ("train",),
+    model.RunCompleted.type: ("runtime",),
+    model.RunFailed.type: ("runtime",),
+    model.RunSuperseded.type: ("runtime",),
+    model.ModelLoaded.type: ("inference",),
+    model.ModelRejected.type: ("inference",),
 }
 SERVICES = ("ingest", "preprocess", "train")
 
