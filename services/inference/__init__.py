@@ -1,1 +1,1 @@
-"""Answers predictions from the shared model folder."""
+"""The prediction API: serves the models of a folder, and needs neither Postgres nor Redis to answer."""

@@ -1,1 +1,1 @@
-"""Keeps what is served in step with the model folder."""
+"""Which version answers: the model folder is watched, versions are verified and loaded, and only then served."""

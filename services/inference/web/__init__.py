@@ -1,0 +1,1 @@
+"""The HTTP side: reading bodies, answering, refusing; nothing here knows of models."""
