@@ -4,10 +4,9 @@ import os
 
 from common.events.runtime import make_worker
 from common.settings import load_settings
-from services.ingest import preload
-from services.ingest.handlers import HANDLERS
+from services.ingest.handlers import HANDLERS, preload
 
 settings = load_settings(os.environ)
 app = make_worker("ingest", HANDLERS, settings)
 # Imported once, before the children are forked: they share the memory and start at once.
-preload()
+preload(settings)

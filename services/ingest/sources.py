@@ -1,0 +1,104 @@
+"""Where rows come from: every kind of source as one stream of typed Arrow batches, in flat memory.
+
+A batch has the spec's columns in the order of the source: numbers as float64, categories as text, null where a value
+is missing. What cannot be read as that is a RejectedError; with the rows that are to blame where they are known.
+pandas and seaborn are imported for a seaborn source only: they cost seconds and a hundred megabytes.
+"""
+
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from common.datasets.files import source_files
+from common.datasets.spec import CsvSource, DatasetSpec, SeabornSource, SqlSource
+from common.errors import SourceUnavailableError
+from services.ingest import csv_files, queries
+from services.ingest.checks import RejectedError, wanted_columns
+
+BATCH_ROWS = 50_000
+
+
+def open_batches(spec: DatasetSpec, data_dir: Path) -> Generator[pa.RecordBatch]:
+    """The rows of a data set. Blocking; the first batch is there even where there are no rows.
+
+    Raises RejectedError where there is nothing to read or it does not fit, SourceUnavailableError where it may later.
+    """
+    source = spec.source
+    if isinstance(source, SqlSource):
+        yield from queries.read(spec, source, data_dir)
+        return
+    if isinstance(source, SeabornSource):
+        yield from conformed(spec, _seaborn(source.name, data_dir))
+        return
+    paths = source_files(spec, data_dir)
+    if not paths:
+        raise RejectedError(f"there is no file {source.path!r} in {data_dir}")
+    if isinstance(source, CsvSource):
+        yield from csv_files.read(spec, source, paths)
+        return
+    yield from _parquet(spec, paths)
+
+
+def _seaborn(name: str, data_dir: Path) -> Iterator[pa.RecordBatch]:
+    import seaborn as sns
+
+    try:
+        frame = sns.load_dataset(name, data_home=str(data_dir), cache=True)
+    except OSError as error:  # no such file, and no network to get it from
+        raise SourceUnavailableError(
+            f"there is no {name}.csv in {data_dir}, and seaborn cannot get it: {error}"
+        ) from error
+    except ValueError as error:
+        raise RejectedError(f"seaborn cannot read {name}.csv: {error}") from error
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    yield pa.RecordBatch.from_arrays([_whole(column) for column in table.columns], table.schema.names)
+
+
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    whole = column.combine_chunks()
+    return whole.chunk(0) if isinstance(whole, pa.ChunkedArray) else whole
+
+
+def _parquet(spec: DatasetSpec, paths: list[Path]) -> Iterator[pa.RecordBatch]:
+    import pyarrow.parquet as pq
+
+    for path in paths:
+        try:
+            with pq.ParquetFile(path) as file:
+                names = wanted_columns(spec, file.schema_arrow.names, of=path.name)
+                yield from conformed(spec, file.iter_batches(batch_size=BATCH_ROWS, columns=names))
+        except pa.ArrowException as error:
+            raise RejectedError(f"{path.name} is no Parquet file that can be read: {error}") from error
+
+
+def conformed(spec: DatasetSpec, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Batches of any types as batches of the two types that a snapshot has."""
+    for batch in batches:
+        names = wanted_columns(spec, batch.schema.names, of="the source")
+        arrays = [
+            _number(name, batch.column(name)) if name in spec.numbers else _text(name, batch.column(name))
+            for name in names
+        ]
+        yield pa.RecordBatch.from_arrays(arrays, names)
+
+
+def _number(name: str, array: pa.Array) -> pa.Array:
+    kind = array.type
+    if not (
+        pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind) or pa.types.is_null(kind)
+    ):
+        raise RejectedError(f"column {name} is to be numeric, but the source says {kind}")
+    numbers = pc.cast(array, pa.float64(), safe=False)
+    # pandas and numpy have no other null than NaN
+    return pc.if_else(pc.is_nan(numbers), pa.scalar(None, pa.float64()), numbers)
+
+
+def _text(name: str, array: pa.Array) -> pa.Array:
+    try:
+        return pc.cast(array, pa.string())
+    except pa.ArrowException as error:
+        raise RejectedError(
+            f"column {name} is to be categorical, but {array.type} cannot be written as text"
+        ) from error
