@@ -34,8 +34,9 @@ def penguins() -> pd.DataFrame:
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows as clients send them."""
-    found: list[dict[str, Any]] = frame[[*NUMERIC, *CATEGORICAL]].to_dict(orient="records")
-    return found
+    return [
+        {str(name): value for name, value in row.items()} for row in frame[[*NUMERIC, *CATEGORICAL]].to_dict("records")
+    ]
 
 
 def features(frame: pd.DataFrame) -> tuple[Feature, ...]:
@@ -121,7 +122,9 @@ def train(family: str, make: Callable[[], Any], *, shuffled: bool = False) -> Tr
     sample = records(frame.iloc[::40])
     probabilities = predictor.predict_proba(Encoder(described).encode(sample))
     file = io.BytesIO()
-    joblib.dump({"model": model, "classes": list(CLASSES), "feature_columns": list(feature_columns(described))}, file, 3)
+    joblib.dump(
+        {"model": model, "classes": list(CLASSES), "feature_columns": list(feature_columns(described))}, file, 3
+    )
     manifest = Manifest(
         format=FORMAT,
         model=family,

@@ -1,7 +1,7 @@
 """Who is told of loads: the log, the metrics and, best effort, the stream of events. Nothing here delays a load."""
 
 import asyncio
-from typing import Protocol
+from typing import Any, Protocol
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -53,7 +53,8 @@ class RedisStream:
             while True:
                 event = await self._queue.get()
                 try:
-                    await self._client.xadd(STREAM, {**flat(event)}, maxlen=STREAM_LENGTH, approximate=True)
+                    fields: dict[Any, Any] = dict(flat(event))
+                    await self._client.xadd(STREAM, fields, maxlen=STREAM_LENGTH, approximate=True)
                 except (RedisError, OSError) as error:
                     get_logger(__name__).debug("an event did not reach the stream", type=event.type, error=str(error))
         finally:
