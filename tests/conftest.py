@@ -13,10 +13,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 import psycopg
@@ -27,23 +25,11 @@ from common.settings import Settings
 from services.local import processes
 from services.local.processes import Identity
 from services.local.servers import Command, Postgres, Redis, free_port, postgres_binaries, server_account
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parent.parent
 PASSWORD = "of-a-throw-away-server"
 TEMPLATE = "migrated"
-T = TypeVar("T")
-
-
-def wait_until(look: Callable[[], T], *, seconds: float = 10.0, what: str = "it") -> T:
-    """Looks until something true is seen, and returns it; fails the test after the deadline."""
-    deadline = time.monotonic() + seconds
-    while True:
-        seen = look()
-        if seen:
-            return seen
-        if time.monotonic() > deadline:
-            pytest.fail(f"{what} did not happen within {seconds} s")
-        time.sleep(0.02)
 
 
 class _Servers:

@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -68,23 +68,31 @@ def moment_of(line: str) -> str:
         return ""
 
 
-def follow(paths: dict[str, Path], *, every_s: float = 0.2) -> Iterator[tuple[str, str]]:
-    """New lines of several files as they come, with the name of the process; never ends by itself."""
+def follow(paths: Mapping[str, Path], *, every_s: float = 0.2) -> Iterator[tuple[str, str]]:
+    """What several files get from now on, line by line, with the name of the process; never ends by itself."""
     places = {name: path.stat().st_size if path.exists() else 0 for name, path in paths.items()}
+    return _follow(paths, places, every_s)
+
+
+def _follow(paths: Mapping[str, Path], places: dict[str, int], every_s: float) -> Iterator[tuple[str, str]]:
     while True:
         for name, path in paths.items():
-            try:
-                size = path.stat().st_size
-            except OSError:
-                continue
-            places[name] = min(places[name], size)  # it was emptied
-            if size == places[name]:
-                continue
-            with path.open("rb") as file:
-                file.seek(places[name])
-                fresh = file.read()
-            complete = fresh[: fresh.rfind(b"\n") + 1]
-            places[name] += len(complete)
-            for line in complete.decode(errors="replace").splitlines():
+            for line in _new_lines(path, name, places):
                 yield name, line
         time.sleep(every_s)
+
+
+def _new_lines(path: Path, name: str, places: dict[str, int]) -> list[str]:
+    """The whole lines since the last time; half a line waits for its end."""
+    try:
+        size = path.stat().st_size
+    except OSError:
+        return []
+    if size < places[name]:  # it was emptied
+        places[name] = 0
+    with path.open("rb") as file:
+        file.seek(places[name])
+        fresh = file.read()
+    whole = fresh[: fresh.rfind(b"\n") + 1]
+    places[name] += len(whole)
+    return whole.decode(errors="replace").splitlines()

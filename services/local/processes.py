@@ -99,5 +99,15 @@ def end(
     for process in doomed.values():
         with contextlib.suppress(psutil.Error):
             process.kill()
-    psutil.wait_procs(list(doomed.values()), timeout=3)
+    deadline = time.monotonic() + patience_s
+    while any(map(_runs, doomed.values())) and time.monotonic() < deadline:
+        time.sleep(0.01)
     return sorted(doomed)
+
+
+def _runs(process: psutil.Process) -> bool:
+    """Whether a process still does anything: what only waits for its parent to take note has ended."""
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False

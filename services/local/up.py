@@ -173,7 +173,7 @@ class _Up:
     def _say(self, text: str) -> None:
         """One line for people; a terminal that is gone must not keep the stack from ending in order."""
         with contextlib.suppress(OSError):
-            self._console.print(text, highlight=False)
+            self._console.print(text, highlight=False, soft_wrap=True)
 
 
 def _make_database(around: Surroundings) -> None:
