@@ -116,7 +116,7 @@ def parse_spec(name: str, text: str, *, path: str = "") -> DatasetSpec:
     try:
         file = msgspec.convert(raw, SpecFile)
     except msgspec.ValidationError as error:
-        problem = _explain(str(error))
+        problem = _explain(str(error), raw)
         raise _error(problem, text, path) from error
     spec = _finished(name, file)
     found = first_problem(spec)
@@ -149,10 +149,12 @@ def _error(problem: Problem, text: str, path: str) -> SpecError:
     return SpecError(problem.message, path=place, key=problem.key)
 
 
-def _explain(reason: str) -> Problem:
+def _explain(reason: str, raw: dict[str, Any]) -> Problem:
     """Msgspec's message as a problem, with what is allowed where that is a list."""
     message, _, place = reason.partition(" - at `$")
     key = place.rstrip("`").lstrip(".")
+    if key.startswith("families[...]"):
+        key = _family_key(raw["families"])
     node = _node(key)
     unknown = re.fullmatch(r"Object contains unknown field `(.*)`", message)
     missing = re.fullmatch(r"Object missing required field `(.*)`", message)
@@ -160,7 +162,7 @@ def _explain(reason: str) -> Problem:
         allowed = _fields(node)
         close = get_close_matches(unknown[1], allowed, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
-        return Problem(_joined(key, unknown[1]), f"is not known{hint} Allowed here: {', '.join(allowed)}")
+        return Problem(_joined(key, unknown[1]), f"is not known{hint}; allowed here: {', '.join(allowed)}")
     if missing:
         return Problem(_joined(key, missing[1]), "is missing")
     if isinstance(node, msgspec.inspect.LiteralType):
@@ -168,6 +170,19 @@ def _explain(reason: str) -> Problem:
     if message.startswith("Invalid value") and key.endswith("kind"):
         return Problem(key, f"{message}; allowed: seaborn, csv, parquet, sql")
     return Problem(key, message)
+
+
+def _family_key(families: dict[str, Any]) -> str:
+    """Which family's which key is wrong: msgspec says "one of them"."""
+    for name, family in families.items():
+        try:
+            msgspec.convert(family, FamilySpec)
+        except msgspec.ValidationError as error:
+            inner = str(error).partition(" - at `$")[2].rstrip("`")
+            if inner.startswith(".grid["):
+                inner = ".grid." + next(key for key, values in family["grid"].items() if not isinstance(values, list))
+            return f"families.{name}{inner}"
+    return "families"
 
 
 def _joined(key: str, name: str) -> str:

@@ -8,7 +8,6 @@ from msgspec import Meta
 
 from common.datasets.estimators import Task
 
-Seconds = Annotated[float, Meta(gt=0, le=366 * 86400)]
 Missing = Literal["drop", "impute"]
 
 
