@@ -49,17 +49,18 @@ class Rounds:
         self._done_at: dict[int, float] = {}
         self._host = this_process().host
 
-    async def go_round(self) -> None:
-        """One round: ticks, sweep, chores. One part's failure leaves the others alone."""
+    async def go_round(self) -> bool:
+        """One round: ticks, sweep, chores; a failure leaves the other parts alone. Tells if ticks and sweep worked."""
         async with database_engine(self.settings, "rookery-beat") as engine:
-            await self._guarded("tick", self.tick_once(engine))
-            await self._guarded("sweep", sweep_once(engine, self._publisher, self.settings, host=self._host))
+            ticked = await self._guarded("tick", self.tick_once(engine))
+            swept = await self._guarded("sweep", sweep_once(engine, self._publisher, self.settings, host=self._host))
             for number, group in enumerate(self._chores):
                 if time.monotonic() - self._done_at.get(number, -group.every_s) < group.every_s:
                     continue
                 self._done_at[number] = time.monotonic()
                 for chore in group.chores:
                     await self._guarded(chore.__name__, chore(engine, self.settings))
+        return ticked and swept
 
     async def tick_once(self, engine: AsyncEngine) -> None:
         """Asks for an ingest of each data set whose time has come."""
@@ -90,8 +91,8 @@ class Rounds:
             async with engine.begin() as connection:
                 await store.mark_published(connection, [event.id for event in begun])
 
-    async def _guarded(self, name: str, work: Awaitable[Any]) -> None:
-        """Logs a failure, once in a line; the next round tries again."""
+    async def _guarded(self, name: str, work: Awaitable[Any]) -> bool:
+        """Logs a failure, once in a line; the next round tries again. Tells whether it worked."""
         try:
             await work
         except Exception as error:  # noqa: BLE001 - beat outlives whatever is away
@@ -99,6 +100,8 @@ class Rounds:
             log.warning(
                 "part of a round failed", part=name, error=f"{type(original).__name__}: {original}".splitlines()[0]
             )
+            return False
+        return True
 
 
 def _request(tick: Tick) -> IngestRequested:
@@ -139,8 +142,9 @@ class EventScheduler(Scheduler):
         """One round; returns the seconds until the next."""
         began = time.monotonic()
         try:
-            asyncio.run(self.rounds.go_round())
-            self.rounds.settings.tell_ready()
+            if asyncio.run(self.rounds.go_round()):
+                # The file's age is what a health check looks at (deploy/fresh).
+                self.rounds.settings.tell_ready()
         except Exception as error:  # noqa: BLE001 - beat outlives whatever is away
             log.warning("round failed", error=_line(error))
         return max(0.05, self._interval_s - (time.monotonic() - began))

@@ -18,6 +18,7 @@ from common.events.broker import make_app
 from common.events.handling import Handlers, Processor, Stage
 from common.events.owner import this_process
 from common.events.publisher import Publisher
+from common.events.pulse import make_heartbeat
 from common.events.topology import SUBSCRIPTIONS
 from common.logs import configure_logs, get_logger
 from common.settings import Settings
@@ -141,6 +142,8 @@ def _connect_signals(child: Child, service: str, settings: Settings) -> None:
 
     signals.setup_logging.connect(on_logging, weak=False)
     signals.worker_ready.connect(on_ready, weak=False)
+    if settings.ready_file:
+        signals.heartbeat_sent.connect(make_heartbeat(service, settings), weak=False)
     signals.worker_process_init.connect(on_child, weak=False)
     signals.worker_process_shutdown.connect(on_child_end, weak=False)
     signals.worker_shutdown.connect(on_end, weak=False)

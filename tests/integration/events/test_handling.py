@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
+import msgspec
 import pytest
 
 from common.errors import DataError, RetryableError
@@ -16,11 +17,11 @@ from common.events.model import (
     RunCompleted,
     TrainingRequested,
 )
-from common.events.owner import Owner, this_process
+from common.events.owner import this_process
 from common.events.unit import UnitOfWork
 from tests.integration.events.conftest import Bench
 
-DEAD = Owner(this_process().host, 2**22 + 1, 1)
+DEAD = msgspec.structs.replace(this_process(), pid=2**22 + 1)
 
 
 async def test_a_request_passes_along_the_chain_and_its_run_completes(bench: Bench) -> None:

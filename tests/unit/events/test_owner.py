@@ -32,3 +32,10 @@ def test_a_later_process_with_the_same_number_is_another() -> None:
     """A number that was given again does not bring the old process back."""
     mine = this_process()
     assert is_dead_here(msgspec.structs.replace(mine, started_ms=mine.started_ms - 60_000), mine.host)
+
+
+def test_a_process_of_another_container_is_not_taken_for_dead() -> None:
+    """A container that shares this host's name has processes of its own, which cannot be seen from here."""
+    mine = this_process()
+    theirs = msgspec.structs.replace(mine, pid=2**22 + 1, namespace=mine.namespace + 1)
+    assert not is_dead_here(theirs, mine.host)
