@@ -138,7 +138,7 @@ async def watch_runs(engine: AsyncEngine, run_ids: Sequence[UUID], console: Cons
         async for run in follow_run(engine, run_id):
             board.runs[run_id] = run
             if not console.is_terminal:
-                _tell(console, run, told)
+                print_news(console, run, told)
         return board.runs[run_id]
 
     live = Live(board, console=console, refresh_per_second=10) if console.is_terminal else contextlib.nullcontext()
@@ -146,7 +146,7 @@ async def watch_runs(engine: AsyncEngine, run_ids: Sequence[UUID], console: Cons
         return list(await asyncio.gather(*(watch(run_id) for run_id in run_ids)))
 
 
-def _tell(console: Console, run: Run, told: set[tuple[UUID, str]]) -> None:
+def print_news(console: Console, run: Run, told: set[tuple[UUID, str]]) -> None:
     """Prints the steps that have come to something since the last time."""
     for step in steps_of(run):
         if step.state in {"waiting", "queued", "running"} or (step.event_id, step.state) in told:

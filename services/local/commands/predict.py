@@ -3,14 +3,14 @@
 import csv
 import itertools
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from rich.console import Console
 
-from common.errors import DataError
+from common.errors import DataError, NotFoundError
 from services.local.api import call_api
 from services.local.session import open_session
 
@@ -21,33 +21,50 @@ def predict_command(file: Path, model: str | None, output: Path | None) -> None:
     """Asks the API for all rows, and writes the file only when all are answered."""
     session = open_session()
     output = output or file.with_name(f"{file.stem}.predictions.csv")
+    features = features_of(call_api(session.settings, "/models"), model)
+    path = f"/predict?model={quote(model)}" if model else "/predict"
     fresh = output.with_name(f".{output.name}.{os.getpid()}")
-    query = f"?model={quote(model)}" if model else ""
-    numeric = _numeric_features(call_api(session.settings, "/models"), model)
-    written, version = 0, ""
+    answered, by = 0, ""
     try:
         with file.open(newline="", encoding="utf-8-sig") as source, fresh.open("w", newline="") as target:
             reader = csv.DictReader(source)
-            columns = list(reader.fieldnames or [])
-            if not columns:
-                raise DataError(f"{file}: has no header")
+            columns = _columns(file, reader, features)
             writer: csv.DictWriter[str] | None = None
             for rows in _batches(reader):
-                records = [to_record(row, numeric, line=written + number + 2) for number, row in enumerate(rows)]
-                answer = call_api(session.settings, f"/predict{query}", {"records": records})
-                version = f"{answer['model']}, version {answer['version']}"
-                added = [_added(answer, index, columns) for index in range(len(rows))]
+                records = [to_record(row, features, line=answered + index + 2) for index, row in enumerate(rows)]
+                answer = call_api(session.settings, path, {"records": records})
+                added = [added_cells(answer, index, columns) for index in range(len(rows))]
                 if writer is None:
-                    writer = csv.DictWriter(target, [*columns, *added[0]], extrasaction="ignore")
+                    writer = csv.DictWriter(target, [*columns, *added[0]])
                     writer.writeheader()
                 writer.writerows({**row, **more} for row, more in zip(rows, added, strict=True))
-                written += len(rows)
-        if written == 0:
+                answered += len(rows)
+                by = f"{answer['model']}, version {answer['version']}"
+        if not answered:
             raise DataError(f"{file}: has no rows")
         fresh.replace(output)
     finally:
         fresh.unlink(missing_ok=True)
-    Console().print(f"{written} rows answered by {version}: {output}", highlight=False, soft_wrap=True)
+    Console().print(f"{answered} rows answered by {by}: {output}", highlight=False, soft_wrap=True)
+
+
+def features_of(listed: Mapping[str, Any], model: str | None) -> dict[str, str]:
+    """What the model wants: the type (number, string) of each feature by name. Raises NotFoundError."""
+    name = (model or listed.get("default") or "").partition("@")[0].removesuffix(".pkl")
+    for entry in listed["models"]:
+        if entry["name"] == name and entry.get("features"):
+            return {feature["name"]: feature["type"] for feature in entry["features"]}
+    known = ", ".join(entry["name"] for entry in listed["models"]) or "none yet"
+    raise NotFoundError(f"there is no model {name!r}; known are {known}" if name else "no model is served yet")
+
+
+def _columns(file: Path, reader: "csv.DictReader[str]", features: Mapping[str, str]) -> list[str]:
+    """The header. Raises DataError where a feature is not in it."""
+    columns = list(reader.fieldnames or [])
+    missing = [name for name in features if name not in columns]
+    if missing:
+        raise DataError(f"{file}: has no column {', '.join(missing)}; it has {', '.join(columns) or 'no header'}")
+    return columns
 
 
 def _batches(reader: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
@@ -55,53 +72,32 @@ def _batches(reader: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]
         yield batch
 
 
-def _numeric_features(listed: Mapping[str, Any], model: str | None) -> set[str] | None:
-    """The names of a model's numeric features; None where they are not told, then every number is one."""
-    name = (model or listed.get("default") or "").partition("@")[0].removesuffix(".pkl")
-    for entry in listed["models"]:
-        if entry["name"] == name:
-            return {
-                feature["name"]
-                for feature in entry["features"]
-                if feature.get("kind", feature.get("type")) in {"numeric", "number"}
-            }
-    return None
-
-
-def to_record(row: Mapping[str, str | None], numeric: set[str] | None, *, line: int) -> dict[str, Any]:
-    """A record of the API from a row of text: an empty cell is null, a numeric feature a number.
+def to_record(row: Mapping[Any, Any], features: Mapping[str, str], *, line: int) -> dict[str, Any]:
+    """The record of a row: of its cells those the model wants, an empty one as null, numbers as numbers.
 
     Raises DataError that names line and column.
     """
+    if None in row:
+        raise DataError(f"line {line}: has more cells than the header")
     record: dict[str, Any] = {}
-    for column, cell in row.items():
-        if column is None:
-            raise DataError(f"line {line}: has more cells than the header")
-        if cell is None or not cell.strip():
-            record[column] = None
-        elif numeric is None or column in numeric:
-            record[column] = _number(cell, must=numeric is not None, line=line, column=column)
+    for name, kind in features.items():
+        cell = (row[name] or "").strip()
+        if not cell:
+            record[name] = None
+        elif kind == "number":
+            try:
+                record[name] = float(cell)
+            except ValueError as error:
+                raise DataError(f"line {line}, column {name}: {cell!r} is no number") from error
         else:
-            record[column] = cell
+            record[name] = cell
     return record
 
 
-def _number(cell: str, *, must: bool, line: int, column: str) -> float | str:
-    try:
-        return float(cell)
-    except ValueError as error:
-        if must:
-            raise DataError(f"line {line}, column {column}: {cell!r} is no number") from error
-        return cell
-
-
-def _added(answer: Mapping[str, Any], index: int, columns: list[str]) -> dict[str, Any]:
+def added_cells(answer: Mapping[str, Any], index: int, columns: Sequence[str]) -> dict[str, Any]:
     """The cells that a row gets: the prediction, and a probability per class. A name that is taken gets a suffix."""
     cells = {"prediction": answer["predictions"][index]}
-    probabilities = answer.get("probabilities")
-    if probabilities:
-        told = probabilities[index]
-        classes = answer.get("classes") or []
-        pairs = told.items() if isinstance(told, Mapping) else zip(classes, told, strict=True)
-        cells |= {f"probability_{name}": value for name, value in pairs}
+    if answer.get("probabilities"):
+        pairs = zip(answer["classes"], answer["probabilities"][index], strict=True)
+        cells |= {f"probability_{label}": value for label, value in pairs}
     return {(f"{name}_by_model" if name in columns else name): value for name, value in cells.items()}
