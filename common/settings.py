@@ -66,6 +66,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     inference_workers: Annotated[
         int, Meta(ge=1, le=256, description="Processes of the prediction API, sharing one port.")
     ] = 1
+    inference_figures_dir: Annotated[
+        str,
+        Meta(
+            description="Folder where prediction processes that were started apart but share one port (containers of"
+            " one network) leave their counts for each other; where it is set, the port is shared."
+        ),
+    ] = ""
     inference_api_keys: Annotated[
         str, Meta(description="Keys that callers of the prediction API must send, separated by commas; none: open.")
     ] = ""
@@ -103,7 +110,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     ] = 10
 
     ready_file: Annotated[
-        str, Meta(description="File that a process writes once it works; whoever started it may wait for that.")
+        str,
+        Meta(description="File that a process touches whenever it has shown that it works; its age is its health."),
     ] = ""
 
     log_level: Annotated[

@@ -2,10 +2,12 @@
 
 import asyncio
 import os
+import secrets
 import signal
 import socket
 import sys
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 
 import uvloop
@@ -36,23 +38,30 @@ def main() -> None:
 
 
 def _run(settings: Settings) -> int:
+    folder = settings.inference_figures_dir
     if settings.inference_workers == 1:
-        with bound_socket(settings.bind_host, settings.inference_port) as listener:
-            uvloop.run(_serve(settings, listener, None))
+        figures = _figures_in(folder, "0") if folder else None
+        with bound_socket(settings.bind_host, settings.inference_port, shared=bool(folder)) as listener:
+            uvloop.run(_serve(settings, listener, figures))
         return 0
     # Held while the children come and go, so that no other program takes the port; nothing is accepted on it.
     with (
         bound_socket(settings.bind_host, settings.inference_port, shared=True) as holder,
-        tempfile.TemporaryDirectory(prefix="rookery-inference-") as folder,
+        nullcontext(folder) if folder else tempfile.TemporaryDirectory(prefix="rookery-inference-") as figures_dir,
     ):
         port = holder.getsockname()[1]
 
         def child(number: int, attempt: int) -> None:
-            figures = MetricsFolder(Path(folder), f"{number}-{attempt}-{os.getpid()}")
+            figures = _figures_in(figures_dir, f"{number}-{attempt}")
             with bound_socket(settings.bind_host, port, shared=True) as listener:
                 uvloop.run(_serve(settings, listener, figures))
 
         return supervise(child, settings.inference_workers)
+
+
+def _figures_in(folder: str, name: str) -> MetricsFolder:
+    """This process's place among the counts; processes of other containers may have the same pid."""
+    return MetricsFolder(Path(folder), f"{name}-{os.getpid()}-{secrets.token_hex(4)}")
 
 
 async def _serve(settings: Settings, listener: socket.socket, figures: MetricsFolder | None) -> None:

@@ -65,7 +65,12 @@ async def serving(
         wake = partial(asyncio.get_running_loop().call_soon_threadsafe, manager.wake)
         watcher = Watcher(settings.models_dir, wake, settings.inference_watch)
         stack.callback(watcher.close)
-        await stack.enter_async_context(_background(manager.run(settings.inference_poll_s, watcher.supervise)))
+
+        def supervise() -> None:
+            watcher.supervise()
+            settings.tell_ready()  # its age says when the folder was last looked at
+
+        await stack.enter_async_context(_background(manager.run(settings.inference_poll_s, supervise)))
         service = Service(settings, manager, metrics, workers, metrics_folder)
         if metrics_folder is not None:
             await stack.enter_async_context(_background(_leave_figures(service, metrics_folder)))
