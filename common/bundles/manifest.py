@@ -97,7 +97,7 @@ class Aliases(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     hmac: str = ""
 
 
-Document = TypeVar("Document", Manifest, Aliases)
+Document = TypeVar("Document", bound=Manifest | Aliases)
 
 
 def key_id(key: bytes) -> str:
@@ -116,7 +116,7 @@ def sign(document: Document, key: bytes) -> Document:
     return msgspec.structs.replace(named, hmac=signature(_canonical(named), key, purpose=_purpose(named)))
 
 
-def verify(document: Document, keys: Sequence[bytes]) -> None:
+def verify(document: Manifest | Aliases, keys: Sequence[bytes]) -> None:
     """Raises BundleError where none of the keys made the document's signature."""
     what = type(document).__name__.lower()
     if not document.hmac:

@@ -44,6 +44,13 @@ class ForestPredictor:
         self._divisor = float(arrays["divisor"])
         self.columns = int(arrays["columns"])
         nodes = Nodes(arrays)
+        outputs = nodes.value.shape[1]
+        if (
+            self._start.shape != (outputs,)
+            or self._divisor <= 0.0
+            or (self._link in {"identity", "logistic"} and outputs != 1)
+        ):
+            raise ValueError("the outputs do not fit each other")
         tables = MaskTables(nodes, self.columns) if MaskTables.fits(nodes, self.columns) else None
         self._leaves: MaskTables | Walk = tables or Walk(nodes)
         self.nbytes = self._leaves.nbytes

@@ -23,7 +23,9 @@ class LinearPredictor:
         self._weights = np.ascontiguousarray(arrays["weights"], dtype=np.float64)
         self._intercept = np.ascontiguousarray(arrays["intercept"], dtype=np.float64)
         self._link = LINKS[int(arrays["link"])]
-        self.columns = self._weights.shape[0]
+        self.columns, outputs = self._weights.shape
+        if self._intercept.shape != (outputs,) or (self._link in {"identity", "logistic"} and outputs != 1):
+            raise ValueError("the outputs do not fit each other")
         self.nbytes = size_of(self._weights, self._intercept)
 
     def predict_proba(self, matrix: Floats) -> Floats:

@@ -23,7 +23,10 @@ class SvcPredictor:
 
     def __init__(self, arrays: Arrays) -> None:
         """Takes the arrays of the file."""
-        scale = 1.0 / np.asarray(arrays["scale"], dtype=np.float64)
+        scale = np.asarray(arrays["scale"], dtype=np.float64)
+        if not (scale > 0.0).all():
+            raise ValueError("a scale is not above 0")
+        scale = 1.0 / scale
         self._weights = np.ascontiguousarray(arrays["pair_weights"], dtype=np.float64)
         self._intercept = np.asarray(arrays["pair_intercept"], dtype=np.float64)
         self._slope = -np.asarray(arrays["slope"], dtype=np.float64)
@@ -41,8 +44,15 @@ class SvcPredictor:
             self._gamma = -gamma
         pairs = _pairs(1 + len(self._slope) if len(self._slope) == 1 else len(self._slope))
         self._classes = len(pairs)
-        if self._weights.shape[1] != pairs.shape[1] or len(self._intercept) != pairs.shape[1]:
-            raise ValueError("the number of pairs does not fit that of classes")
+        inputs = self.columns if self._vectors is None else self._vectors.shape[1]
+        if (
+            self._weights.shape != (inputs, pairs.shape[1])
+            or self._intercept.shape != (pairs.shape[1],)
+            or self._offset.shape != self._slope.shape
+            or self._shift.shape != scale.shape
+            or (self._vectors is not None and len(self._vectors) != self.columns)
+        ):
+            raise ValueError("the arrays do not fit each other")
         self._signs = np.ascontiguousarray(pairs.T)
         self.nbytes = size_of(self._weights, self._intercept, self._signs, *_present(self._vectors))
 
