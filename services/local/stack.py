@@ -128,7 +128,7 @@ class Stack:
             f"--port={settings.flower_port}",
             "--persistent=True",
             f"--db={self._home.path / 'flower' / 'tasks'}",
-            "--save_state_interval=60000",
+            "--state_save_interval=60000",
         ]
         password = self._home.make_secret("flower_password")
         return Service(
