@@ -1,0 +1,1 @@
+"""What pages show, read from PostgreSQL, the log files and the model folder; nothing here changes anything."""

@@ -1,0 +1,1 @@
+"""The HTTP side: reading requests, refusing, answering; nothing here knows of runs or models."""
