@@ -36,3 +36,10 @@ lock: install
 
 bench-hops: install  ## what an event's hop costs, against bare Celery
 	@$(BIN)/python -m pytest -q -s -p tests.conftest --confcutdir=bench bench/hops/bench_hops.py
+
+.PHONY: faults faults-long
+faults: install  ## breaks everything that may break, in under ten minutes; writes bench/results/faults.json
+	@$(BIN)/python -m tests.faults
+
+faults-long: install  ## the same with the long numbers: hours
+	@$(BIN)/python -m tests.faults --long

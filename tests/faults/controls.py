@@ -1,0 +1,64 @@
+"""Negative controls: each takes one protection away, in the harness's own processes. The run must then report losses.
+
+They replace functions of modules and exist nowhere in the product.
+"""
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+
+def sweep_off() -> None:
+    """Beat sends nothing again."""
+    from common.events.sweep import Swept
+
+    async def nothing(*_: Any, **__: Any) -> Swept:
+        return Swept()
+
+    _replace("beat.scheduler", "sweep_once", nothing)
+
+
+def inbox_off() -> None:
+    """A redelivered event is handled again, whether it has been handled or not."""
+    _replace("common.events.leases", "_OPEN", "true")
+    _replace("common.events.leases", "_FENCED", "id = :id AND claim_id = :claim")
+
+
+def fencing_off() -> None:
+    """A holder whose lease went to another attempt commits all the same."""
+
+    async def always(*_: Any, **__: Any) -> bool:
+        return True
+
+    _replace("common.events.unit", "fence", always)
+
+
+def guard_off() -> None:
+    """Whatever lies in a queue reaches Celery."""
+    from common.events.broker import GuardedChannel
+
+    def unguarded(_self: Any, parse: Callable[..., Any]) -> Callable[..., Any]:
+        return parse
+
+    setattr(GuardedChannel, GuardedChannel._guarded.__name__, unguarded)
+
+
+def _replace(module: str, name: str, value: object) -> None:
+    """Puts something else in the place of what a module knows by a name. Raises AttributeError where it knows none."""
+    found = importlib.import_module(module)
+    getattr(found, name)
+    setattr(found, name, value)
+
+
+CONTROLS: dict[str, Callable[[], None]] = {
+    "sweep off": sweep_off,
+    "inbox off": inbox_off,
+    "fencing off": fencing_off,
+    "guard off": guard_off,
+}
+
+
+def apply(name: str) -> None:
+    """Takes a protection away; nothing for an empty name."""
+    if name:
+        CONTROLS[name]()
