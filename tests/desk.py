@@ -94,3 +94,8 @@ class Desk:
     async def value(self, statement: str, **values: Any) -> Any:
         """The one value that a statement gives."""
         return (await self.rows(statement, **values))[0][0]
+
+    async def run(self, statement: str) -> None:
+        """Runs a statement that gives nothing."""
+        async with self.engine.begin() as connection:
+            await connection.execute(text(statement))
