@@ -6,7 +6,7 @@ thread, and what arrives meanwhile forms the next call.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from typing import NamedTuple
 
@@ -30,6 +30,14 @@ class Outcome(NamedTuple):
     def part(self, start: int, stop: int) -> "Outcome":
         """The answers to some of the records."""
         return Outcome(self.labels[start:stop], None if self.probabilities is None else self.probabilities[start:stop])
+
+
+def joined(parts: Sequence[Outcome]) -> Outcome:
+    """The answers to slices as those to the whole."""
+    labels = [label for part in parts for label in part.labels]
+    if any(part.probabilities is None for part in parts):
+        return Outcome(labels, None)
+    return Outcome(labels, [row for part in parts for row in part.probabilities or ()])
 
 
 Evaluate = Callable[[Floats], Outcome]

@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 import msgspec
 
+from common.errors import RecordError
 from services.inference.web.problems import ProblemError
 
 _PLACE = re.compile(r" - at `\$(?P<path>.*)`$")
@@ -72,7 +73,14 @@ def read_slice(raws: list[msgspec.Raw], start: int) -> list[dict[str, Any]]:
         raise
 
 
-def refuse(error: Exception) -> NoReturn:
+def moved(error: RecordError, start: int) -> RecordError:
+    """A slice's problem with the record's index in the whole request."""
+    message = error.message.removeprefix(f"record {error.record}: ")
+    record = start + error.record
+    return RecordError(f"record {record}: {message}", record=record, field=error.field, known=error.known)
+
+
+def refuse(error: Exception, expected: str = "an object with 'records', a list of objects") -> NoReturn:
     """Says what is wrong with a body that did not decode."""
     if not isinstance(error, msgspec.ValidationError):
         raise ProblemError(400, f"the body is no valid JSON: {_reason(error)}") from error
@@ -82,7 +90,7 @@ def refuse(error: Exception) -> NoReturn:
     found = _RECORD.fullmatch(place["path"]) if place else None
     if found is None:
         where = f" at ${place['path']}" if place else ""
-        raise ProblemError(422, f"{reason}{where}; expected an object with 'records', a list of objects") from error
+        raise ProblemError(422, f"{reason}{where}; expected {expected}") from error
     record = int(found["record"])
     members: dict[str, Any] = {"record": record}
     at = f"record {record}"

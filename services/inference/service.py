@@ -1,20 +1,27 @@
 """What handlers work with: the models, and what counts and refuses. Made once per process by `app`."""
 
 import asyncio
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from typing import ParamSpec, TypeVar
 
 from common.errors import BundleError, NotFoundError
+from common.features import Floats
 from common.settings import Settings
+from services.inference.batching import Outcome, joined
 from services.inference.metrics import Figures, LiveModel, Metrics, MetricsFolder
 from services.inference.serving.manager import Manager
 from services.inference.serving.serving_map import Asked, Served, ServingMap
 from services.inference.web.problems import ProblemError, unavailable
 
+# Records of a large request that are decoded, encoded and answered between two turns of the loop.
+SLICE_RECORDS = 256
+MOST_LARGE_WAITING = 16
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -29,11 +36,10 @@ class Service:
     # Where slices of large requests and models without a plain-data predictor are evaluated.
     workers: Executor
     metrics_folder: MetricsFolder | None = None
-    # One request of many records at a time: its slices alternate with small requests, not with other large ones.
-    large: asyncio.Lock = field(default_factory=asyncio.Lock)
-    large_waiting: int = 0
     shadow_credit: dict[str, float] = field(default_factory=dict)
     background: set[asyncio.Task[None]] = field(default_factory=set)
+    _large: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _large_waiting: int = 0
 
     @property
     def serving(self) -> ServingMap:
@@ -65,10 +71,52 @@ class Service:
             raise unavailable(f"no version of {name!r} is live yet" + (f": {model.error}" if model.error else ""))
         return found
 
+    def account(self, served: Served, outcome: Outcome) -> None:
+        """Counts answers by class."""
+        if not served.manifest.classes:
+            return
+        if len(outcome.labels) == 1:
+            self.metrics.predicted(served.model, served.version, outcome.labels[0], 1)
+            return
+        for label, count in Counter(outcome.labels).items():
+            self.metrics.predicted(served.model, served.version, label, count)
+
     def no_model_yet(self) -> ProblemError:
         """The refusal before the first model is live."""
         reason = self.manager.folder_error
         return unavailable("no model is live yet" + (f": {reason}" if reason else "; the first training is under way"))
+
+    async def answers(self, served: Served, matrix: Floats) -> Outcome:
+        """The answers to a matrix of any length: with other requests where it is small, in slices where it is not."""
+        if len(matrix) <= SLICE_RECORDS:
+            return await served.batcher.submit(matrix)
+        async with self.large_turn():
+            parts = [
+                await served.batcher.aside(matrix[start : start + SLICE_RECORDS], self.workers)
+                for start in range(0, len(matrix), SLICE_RECORDS)
+            ]
+        return joined(parts)
+
+    async def slice(self, served: Served, matrix: Floats) -> Outcome:
+        """The answers to one slice of a large request, counted."""
+        outcome = await served.batcher.aside(matrix, self.workers)
+        self.account(served, outcome)
+        return outcome
+
+    @asynccontextmanager
+    async def large_turn(self) -> AsyncIterator[None]:
+        """One large request at a time: its slices alternate with small requests, not with other large ones.
+
+        Raises ProblemError 503 where too many wait for their turn.
+        """
+        if self._large_waiting >= MOST_LARGE_WAITING:
+            raise unavailable(f"{MOST_LARGE_WAITING} large requests are waiting already")
+        self._large_waiting += 1
+        try:
+            async with self._large:
+                yield
+        finally:
+            self._large_waiting -= 1
 
     async def blocking(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs what reads files in a thread."""

@@ -5,7 +5,7 @@ one write and no header objects, which takes a third of the time of aiohttp's ow
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from functools import lru_cache
 from http import HTTPStatus
 
@@ -16,6 +16,7 @@ JSON = "application/json"
 # Above this a slow reader is waited for, so that its answer is not held twice.
 _LARGE_BYTES = 64 * 1024
 _SLOW_READER_S = 30.0
+_MOST_UNREAD_BYTES = 32 * 1024 * 1024
 _BODILESS = frozenset({204, 304})
 
 
@@ -74,6 +75,42 @@ class Answer:
             self.keep_alive = False
             if request.transport is not None:
                 request.transport.abort()
+
+
+class Streamed(Answer):
+    """An answer whose body is made while it goes out, chunked."""
+
+    __slots__ = ("_pieces",)
+
+    def __init__(self, pieces: AsyncIterator[bytes], *, content_type: str) -> None:
+        """Takes the pieces of the body."""
+        super().__init__(b"", content_type=content_type)
+        self._pieces = pieces
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        """Writes the head, then pieces as they come."""
+        transport = request.transport
+        # Older clients know no chunks: the end of the connection is the end of the body.
+        chunked = request.version >= (1, 1)
+        self.keep_alive = self.keep_alive and request.keep_alive and chunked
+        if transport is None:
+            return
+        headers = [("Transfer-Encoding", "chunked")] if chunked else []
+        headers += [*self.headers, *([] if self.keep_alive else [("Connection", "close")])]
+        lines = [f"HTTP/1.1 200 OK\r\nServer: Rookery\r\nContent-Type: {self.content_type}"]
+        lines += [f"Date: {rfc822_formatted_time()}", *(f"{name}: {value}" for name, value in headers)]
+        transport.write(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
+        async for piece in self._pieces:
+            if transport.is_closing():
+                break
+            if not piece:
+                continue
+            transport.write(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
+            # Many clients read nothing before they have sent all: waiting for them early would wait for ever.
+            if transport.get_write_buffer_size() > _MOST_UNREAD_BYTES:
+                await self._drain(request)
+        if chunked:
+            transport.write(b"0\r\n\r\n")
 
 
 @lru_cache(maxsize=256)

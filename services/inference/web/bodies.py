@@ -97,3 +97,9 @@ def media_type(request: web.BaseRequest) -> str:
         }:
             raise ProblemError(415, f"charset {charset.strip()!r} is not understood; send UTF-8")
     return kind.strip().lower()
+
+
+def must_be_json(kind: str) -> None:
+    """Raises ProblemError 415 for a body of another kind."""
+    if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
+        raise ProblemError(415, f"the body's type is {kind or 'not stated'}; send Content-Type: application/json")

@@ -45,6 +45,14 @@ class Call:
         return self._query.get(name, [])
 
 
+def asked_model(call: Call, in_body: str | None) -> str | None:
+    """The model's name from query or body. Raises ProblemError where they contradict each other."""
+    in_query = call.asked("model")
+    if in_query and in_body and in_query != in_body:
+        raise ProblemError(422, f"the query asks for {in_query!r}, the body for {in_body!r}", field="model")
+    return in_query or in_body or None
+
+
 def request_id_of(request: web.BaseRequest) -> str | None:
     """The id the client gave, where it is one that can be repeated in a header and a log."""
     value = request.headers.get("X-Request-ID")
