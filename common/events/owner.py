@@ -61,6 +61,20 @@ def _started_ms(pid: int) -> int | None:
         process = psutil.Process(pid)
         if process.status() == psutil.STATUS_ZOMBIE:
             return None
-        return round(process.create_time() * 1000)
+        since_boot_ms = _since_boot_ms(pid)
+        return round(process.create_time() * 1000) if since_boot_ms is None else since_boot_ms
     except psutil.Error:
         return None
+
+
+def _since_boot_ms(pid: int) -> int | None:
+    """The process's start in ms since the system's; None where there is no proc(5).
+
+    Counted from the boot, since Linux moves the time of that itself whenever the clock is set: counted from 1970, every
+    process would then be another one.
+    """
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return None
+    return int(fields[19]) * 1000 // os.sysconf("SC_CLK_TCK")

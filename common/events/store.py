@@ -52,7 +52,7 @@ def to_row(event: Event) -> dict[str, Any]:
         "data": msgspec.to_builtins(event.data),
         "queue": queue_of(event.type),
         "part_of_run": event.part_of_run,
-        "time": event.time,
+        "time": text("clock_timestamp()"),
     }
 
 
@@ -61,6 +61,7 @@ async def insert_events(
 ) -> list[Event]:
     """Puts events into the outbox; returns those that are due at once. One whose id is known is left out.
 
+    Their time is the database's, whatever clock their process has: by it the sweep tells what was committed just now.
     `pace_s` gives, by event id, the least number of seconds since an event of its type was last begun for its data set.
     Events that are no part of their run wait until it ends (`hold_reports`).
     """
@@ -70,9 +71,10 @@ async def insert_events(
         row["due_at"], ready = await _due(connection, event, pace_s.get(event.id, 0.0), hold=hold_reports)
         if row["queue"] is None:
             row["handled_at"], row["result"] = text("clock_timestamp()"), "handled"
-        statement = insert(tables.events).values(row).on_conflict_do_nothing().returning(tables.events.c.id)
-        if (await connection.execute(statement)).first() and ready:
-            due_now.append(event)
+        statement = insert(tables.events).values(row).on_conflict_do_nothing().returning(tables.events.c.time)
+        time = (await connection.execute(statement)).scalar()
+        if time is not None and ready:
+            due_now.append(msgspec.structs.replace(event, time=time))
     return due_now
 
 

@@ -1,11 +1,14 @@
 """Redis may lose everything: the sweep sends what is due and not on its way."""
 
 import asyncio
+from datetime import timedelta
 
 import msgspec
 import pytest
 
+from common.events import store
 from common.events.broker import make_app
+from common.events.model import IngestRequested
 from common.events.publisher import Publisher, PublishError
 from common.events.sweep import Swept, stuck_services, sweep_once
 from tests.integration.events.conftest import Bench
@@ -52,6 +55,18 @@ async def test_committed_and_never_published_is_published(bench: Bench) -> None:
     assert not await bench.queued("preprocess")
     assert (await bench.sweep()).published == 1
     assert len(await bench.queued("preprocess")) == 1
+
+
+@pytest.mark.parametrize("hours", [-25, 25])
+async def test_the_clock_of_a_worker_does_not_matter(bench: Bench, hours: int) -> None:
+    """An event of a worker whose clock is wrong is sent when it is due by the database's clock."""
+    event = IngestRequested.first(subject="d", source="test", dataset="d")
+    event = msgspec.structs.replace(event, time=event.time + timedelta(hours=hours))
+    async with bench.engine.begin() as connection:
+        await store.start_run(connection, event, dataset="d", requested_by="test", urgent=False)
+    swept = await sweep_once(bench.engine, bench.publisher, bench.settings, host="a")
+    assert swept.published == 0  # it was committed just now: whoever did that is about to publish it
+    assert (await bench.sweep()).published == 1
 
 
 async def test_two_sweeps_at_once_publish_once(bench: Bench) -> None:

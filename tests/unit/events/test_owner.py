@@ -4,6 +4,8 @@ import subprocess
 import sys
 
 import msgspec
+import psutil
+import pytest
 
 from common.events.owner import is_dead_here, parse_owner, this_process
 
@@ -39,3 +41,11 @@ def test_a_process_of_another_container_is_not_taken_for_dead() -> None:
     mine = this_process()
     theirs = msgspec.structs.replace(mine, pid=2**22 + 1, namespace=mine.namespace + 1)
     assert not is_dead_here(theirs, mine.host)
+
+
+def test_a_clock_that_jumps_kills_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Setting the system's clock moves the time it says it was booted at, and no process has died by that."""
+    mine = this_process()
+    booted = psutil.boot_time()
+    monkeypatch.setattr(psutil._psplatform, "boot_time", lambda: booted + 3600)
+    assert not is_dead_here(mine, mine.host)
