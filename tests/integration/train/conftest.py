@@ -38,21 +38,26 @@ class Unit:
         self._connection: AsyncConnection | None = None
 
     async def connection(self) -> AsyncConnection:
+        """Begins the transaction at the first call."""
         if self._connection is None:
             self._connection = await self.engine.connect()
             await self._connection.begin()
         return self._connection
 
     def pace(self, event: Event, min_interval_s: float) -> None:
+        """Notes what was paced."""
         self.paced[event.id] = min_interval_s
 
     async def supersede(self, dataset: str, snapshot: int) -> None:
+        """Notes what was superseded."""
         self.superseded.append((dataset, snapshot))
 
     def after_commit(self, callback: Callable[[], Awaitable[Any]]) -> None:
+        """Keeps the callback for after the commit."""
         self.callbacks.append(callback)
 
     async def finish(self) -> None:
+        """Commits, then does what was to be done after it."""
         if self._connection is not None:
             await self._connection.commit()
             await self._connection.close()
