@@ -27,6 +27,7 @@ class Desk:
     def __init__(self, settings: Settings, engine: AsyncEngine) -> None:
         self.settings, self.engine = settings, engine
         self.after_commit = True
+        self._moment = LONG_AGO
 
     def spec(self, name: str, toml: str) -> None:
         """Puts a spec into the folder."""
@@ -37,7 +38,8 @@ class Desk:
         path = self.settings.data_dir / name
         path.write_bytes(content.encode() if isinstance(content, str) else content)
         if still:
-            os.utime(path, (LONG_AGO + len(content), LONG_AGO + len(content)))
+            self._moment += 1  # two versions never have the same time
+            os.utime(path, (self._moment, self._moment))
         return path
 
     def penguins(self) -> None:

@@ -9,7 +9,7 @@ is a numpy structured array without being parsed.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -50,7 +50,7 @@ async def read_columns(
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-async def stream_columns(engine: AsyncEngine, dataset: str, number: int, *, rows: int) -> AsyncIterator[Columns]:
+async def stream_columns(engine: AsyncEngine, dataset: str, number: int, *, rows: int) -> AsyncGenerator[Columns]:
     """The same in parts of at most `rows` rows, in flat memory; one part without rows where there is none."""
     features = await snapshot_features(engine, dataset, number)
     chosen = [*features.features, features.target]

@@ -50,8 +50,10 @@ def _seaborn(name: str, data_dir: Path) -> Iterator[pa.RecordBatch]:
         raise SourceUnavailableError(
             f"there is no {name}.csv in {data_dir}, and seaborn cannot get it: {error}"
         ) from error
-    except ValueError as error:
-        raise RejectedError(f"seaborn cannot read {name}.csv: {error}") from error
+    except IndexError as error:  # seaborn looks at the last row
+        raise RejectedError(f"there is no row in {name}.csv") from error
+    except (ValueError, LookupError, AttributeError) as error:  # no CSV, or not the columns that seaborn knows it by
+        raise RejectedError(f"seaborn cannot read {name}.csv: {error!r}") from error
     table = pa.Table.from_pandas(frame, preserve_index=False)
     yield pa.RecordBatch.from_arrays([_whole(column) for column in table.columns], table.schema.names)
 

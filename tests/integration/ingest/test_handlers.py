@@ -1,0 +1,321 @@
+"""From `ingest.requested` to a snapshot, or to word that nothing changed or fits, on a real PostgreSQL."""
+
+import asyncio
+import os
+import time
+from collections.abc import Generator
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from sqlalchemy import text
+
+from common.datasets import DatasetSpec
+from common.errors import SourceUnavailableError, UnknownDatasetError
+from common.events.model import DatasetIngested, DatasetRejected, DatasetUnchanged, Event
+from common.settings import Settings
+from common.snapshots import Snapshot
+from services.ingest.handlers import HANDLERS, handlers
+from services.ingest.knowledge import reading_lock
+from services.ingest.sources import open_batches
+from tests.desk import Desk
+from tests.specs import HOUSES, PENGUINS, PENGUINS_CSV
+
+INGESTING = "services.ingest.handlers"
+HEAD, *LINES = PENGUINS_CSV.splitlines(keepends=True)
+
+
+async def snapshots(desk: Desk) -> list[tuple[object, ...]]:
+    """Number and state of every snapshot's row."""
+    return await desk.rows("SELECT number, state FROM rookery.snapshots ORDER BY number")
+
+
+async def tables(desk: Desk) -> list[object]:
+    """The snapshots' tables that exist."""
+    found = await desk.rows("SELECT tablename FROM pg_tables WHERE schemaname = 'snapshots' ORDER BY 1")
+    return [name for (name,) in found]
+
+
+def reason(answer: Event) -> str:
+    """Why a data set was rejected."""
+    assert isinstance(answer, DatasetRejected), answer
+    return answer.data.reason
+
+
+async def test_the_penguins_become_a_table(desk: Desk) -> None:
+    """The first ingest loads all 344 rows as seaborn reads them, and shows them under the data set's name."""
+    desk.penguins()
+    answer = await desk.ingest()
+    assert isinstance(answer, DatasetIngested)
+    assert (answer.data.snapshot, answer.data.rows) == (1, 344)
+    assert await desk.rows("SELECT sex, count(*) FROM penguins GROUP BY 1 ORDER BY 1") == [
+        ("Female", 165),
+        ("Male", 168),
+        (None, 11),
+    ]
+    assert await desk.rows("SELECT * FROM penguins LIMIT 1") == [
+        ("Adelie", "Torgersen", 39.1, 18.7, 181.0, 3750.0, "Male")
+    ]
+
+
+async def test_an_unchanged_source_stops_the_chain(desk: Desk) -> None:
+    """The same file again gives no snapshot and no second table."""
+    desk.penguins()
+    first = await desk.ingest()
+    again = await desk.ingest()
+    assert isinstance(first, DatasetIngested)
+    assert isinstance(again, DatasetUnchanged)
+    assert again.data.digest == first.data.digest
+    assert await snapshots(desk) == [(1, "ready")]
+
+
+async def test_an_unchanged_file_is_not_read_again(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Size, mtime and inode as they were are enough to know."""
+    desk.penguins()
+    await desk.ingest()
+    monkeypatch.delattr(f"{INGESTING}.open_batches")
+    assert isinstance(await desk.ingest(), DatasetUnchanged)
+
+
+async def test_a_touched_file_is_read_once_and_then_known(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same content under another date is unchanged, and the new date is remembered."""
+    desk.penguins()
+    await desk.ingest()
+    os.utime(desk.settings.data_dir / "penguins.csv", (1_650_000_000, 1_650_000_000))
+    assert isinstance(await desk.ingest(), DatasetUnchanged)
+    assert (await snapshots(desk), await tables(desk)) == ([(1, "ready")], ["penguins_1"])
+    monkeypatch.delattr(f"{INGESTING}.open_batches")
+    assert isinstance(await desk.ingest(), DatasetUnchanged)
+
+
+async def test_force_takes_the_last_snapshot_through_the_chain_again(desk: Desk) -> None:
+    """Unchanged data that are forced keep their number, and nothing is loaded twice."""
+    desk.penguins()
+    await desk.ingest()
+    again = await desk.ingest(force=True)
+    assert isinstance(again, DatasetIngested)
+    assert (again.data.snapshot, again.data.rows) == (1, 344)
+    assert await tables(desk) == ["penguins_1"]
+
+
+async def test_changed_rows_are_a_new_snapshot(desk: Desk) -> None:
+    """More rows lead to the next number, shown at once, and what waits about older snapshots is superseded."""
+    desk.penguins()
+    first = await desk.ingest()
+    desk.data("penguins.csv", PENGUINS_CSV + LINES[0])
+    second = await desk.ingest()
+    assert isinstance(second, DatasetIngested)
+    assert (second.data.snapshot, second.data.rows) == (2, 345)
+    assert await desk.value("SELECT count(*) FROM penguins") == 345
+    assert await desk.value("SELECT result FROM rookery.events WHERE id = :id", id=first.id) == "superseded"
+
+
+async def test_another_order_of_rows_is_another_content(desk: Desk) -> None:
+    """A split follows the order of the rows, so the digest does too."""
+    desk.penguins()
+    await desk.ingest()
+    desk.data("penguins.csv", HEAD + "".join(reversed(LINES)))
+    assert isinstance(await desk.ingest(), DatasetIngested)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "loaded"),
+    [("[50, 100]", "[50]", True), ("interval_s = 30 ", "interval_s = 31 ", False), ("# The", "# the", False)],
+)
+async def test_a_changed_spec_is_a_new_snapshot_where_it_matters(desk: Desk, old: str, new: str, loaded: bool) -> None:
+    """A grid leads to a training; a schedule or a comment does not."""
+    desk.penguins()
+    await desk.ingest()
+    assert old in PENGUINS
+    desk.spec("penguins", PENGUINS.replace(old, new))
+    assert isinstance(await desk.ingest(), DatasetIngested) == loaded
+
+
+async def test_a_snapshot_that_was_tampered_with_is_loaded_anew(desk: Desk) -> None:
+    """A table that somebody dropped, or emptied behind the trigger, is no reason to stop the chain."""
+    desk.penguins()
+    await desk.ingest()
+    await desk.run("DROP TABLE snapshots.penguins_1")
+    await desk.ingest()
+    assert await snapshots(desk) == [(1, "ready"), (2, "ready")]
+    await desk.run("ALTER TABLE snapshots.penguins_2 DISABLE TRIGGER ALL")
+    await desk.run("DELETE FROM snapshots.penguins_2 WHERE island = 'Dream'")
+    assert isinstance(await desk.ingest(), DatasetIngested)
+    assert await desk.value("SELECT count(*) FROM penguins") == 344
+
+
+async def test_another_library_leads_to_a_training(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A snapshot made under another minor version of a library counts as changed."""
+    desk.penguins()
+    await desk.ingest()
+    monkeypatch.setattr("services.ingest.knowledge.library_versions", lambda: {"scikit-learn": "9.9"})
+    assert isinstance(await desk.ingest(), DatasetIngested)
+
+
+async def test_what_is_missing_downstream_lets_the_chain_go_on(desk: Desk) -> None:
+    """Unchanged data are announced again where a live version is missing, but not while that is being made."""
+
+    async def missing(_engine: object, _settings: Settings, spec: DatasetSpec, snapshot: Snapshot) -> str | None:
+        return f"{spec.name} {snapshot.number} has no live version"
+
+    desk.penguins()
+    first = await desk.ingest()
+    assert isinstance(await desk.ingest(handlers=handlers(missing)), DatasetUnchanged)
+    await desk.run("UPDATE rookery.events SET handled_at = now()")
+    again = await desk.ingest(handlers=handlers(missing))
+    assert isinstance(again, DatasetIngested)
+    assert isinstance(first, DatasetIngested)
+    assert again.data.snapshot == first.data.snapshot
+
+
+async def test_a_wrong_number_is_rejected_with_its_rows(desk: Desk) -> None:
+    """The reason names column, value and row, the rows are kept, and the old table stays."""
+    desk.spec("penguins", PENGUINS.replace('"seaborn"', '"csv"').replace('name = "penguins"', 'path = "penguins.csv"'))
+    desk.data("penguins.csv", PENGUINS_CSV)
+    await desk.ingest()
+    wrong = [*LINES[:20], LINES[20].replace(",3", ",heavy"), *LINES[21:]]
+    desk.data("penguins.csv", HEAD + "".join(wrong))
+    answer = await desk.ingest()
+    assert "heavy" in reason(answer)
+    assert "row 21" in reason(answer)
+    ((row,),) = await desk.rows("SELECT rows FROM rookery.rejections WHERE reason = :reason", reason=reason(answer))
+    assert row[0]["row"] == 21
+    assert await desk.value("SELECT count(*) FROM penguins") == 344
+    assert (await snapshots(desk), await tables(desk)) == ([(1, "ready")], ["penguins_1"])
+
+
+async def test_a_rejected_source_is_read_again_only_when_it_changed_or_somebody_asks(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The schedule repeats the reason without reading; a person's request reads."""
+    desk.spec("penguins", PENGUINS)
+    desk.data("penguins.csv", HEAD + "".join(LINES[:100]))
+    first = reason(await desk.ingest())
+    assert "one class only: 'Adelie'" in first
+    with monkeypatch.context() as patch:
+        patch.delattr(f"{INGESTING}.open_batches")
+        assert reason(await desk.ingest()) == first
+    assert reason(await desk.ingest(urgent=True)) == first
+    desk.data("penguins.csv", PENGUINS_CSV)
+    assert isinstance(await desk.ingest(), DatasetIngested)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (HEAD.replace("sex", "gender") + "".join(LINES), "seaborn cannot read penguins.csv: KeyError('sex')"),
+        (HEAD + "".join(LINES[:155]), "classes with fewer than 4 rows without missing values"),
+        (HEAD + "".join(LINES[:1] + LINES[160:163] * 2), "'Adelie' 1"),
+        (
+            HEAD.replace("island", "place") + "".join(LINES),
+            "column island missing in the source; it has species, place",
+        ),
+        (HEAD, "there is no row in penguins.csv"),
+        ("", "cannot read penguins.csv"),
+    ],
+)
+async def test_what_cannot_be_trained_on_is_rejected(desk: Desk, content: str, expected: str) -> None:
+    """A missing column, a missing class, too few rows for the folds, or none at all are told."""
+    desk.penguins()
+    desk.data("penguins.csv", content)
+    assert expected in reason(await desk.ingest())
+    assert (await snapshots(desk), await tables(desk)) == ([], [])
+
+
+async def test_a_table_that_shrank_is_rejected(desk: Desk) -> None:
+    """Less than the share that the spec allows is told with both figures; the spec can allow it."""
+    desk.penguins()
+    await desk.ingest()
+    desk.data("penguins.csv", HEAD + "".join(LINES[::3]))
+    assert "shrank from 344 rows to 115" in reason(await desk.ingest())
+    desk.spec("penguins", PENGUINS.replace("max_shrink = 0.5", "max_shrink = 0.9"))
+    assert isinstance(await desk.ingest(), DatasetIngested)
+
+
+async def test_a_category_that_the_spec_does_not_know_is_rejected(desk: Desk) -> None:
+    """Where the spec lists a column's levels, another value is told with its row."""
+    levels = '[features.levels]\nisland = ["Biscoe", "Dream"]\n'
+    desk.spec("penguins", PENGUINS.replace("[split]", levels + "[split]"))
+    desk.data("penguins.csv", PENGUINS_CSV)
+    assert "column island has 'Torgersen' in row 1" in reason(await desk.ingest())
+
+
+async def test_a_file_that_is_being_written_is_waited_for(desk: Desk) -> None:
+    """A file written a moment ago is read two seconds after the last write, and no half of it before."""
+    desk.spec("houses", HOUSES)
+    path = desk.data("houses.csv", "price,rooms,town\n" + "1,2,A\n2,3,B\n" * 10, still=False)
+    began = time.monotonic()
+    ingest = asyncio.ensure_future(desk.ingest("houses"))
+    await asyncio.sleep(0.5)
+    with path.open("a") as file:
+        file.write("3,4,B\n")
+    answer = await ingest
+    assert isinstance(answer, DatasetIngested)
+    assert answer.data.rows == 21
+    assert time.monotonic() - began > 2
+
+
+async def test_a_file_that_changes_while_it_is_read_is_no_snapshot(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The schedule leaves it to its next look; a person's request is tried again."""
+    desk.penguins()
+    moments = iter((1.5e9, 1.6e9))
+
+    def changing(spec: DatasetSpec, data_dir: Path) -> Generator[pa.RecordBatch]:
+        yield from open_batches(spec, data_dir)
+        moment = next(moments)
+        os.utime(data_dir / "penguins.csv", (moment, moment))
+
+    monkeypatch.setattr(f"{INGESTING}.open_batches", changing)
+    assert isinstance(await desk.ingest(), DatasetUnchanged)
+    assert (await snapshots(desk), await tables(desk)) == ([], [])
+    with pytest.raises(SourceUnavailableError, match="changed while it was read"):
+        await desk.ingest(urgent=True)
+
+
+async def test_two_ingests_of_one_data_set_read_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While one reads, the schedule's leaves it at that, and a person's waits and finds what was loaded."""
+    desk.penguins()
+    async with reading_lock(desk.engine, "penguins", patience_s=0) as held:
+        assert held is not None
+        assert isinstance(await desk.ingest(), DatasetUnchanged)
+        waiting = asyncio.ensure_future(desk.ingest(urgent=True))
+        await asyncio.sleep(0.3)
+        assert not waiting.done()
+        monkeypatch.setattr(f"{INGESTING}.PATIENCE_S", 0.0)
+        with pytest.raises(SourceUnavailableError, match="under way"):
+            await desk.ingest(urgent=True)
+    assert isinstance(await waiting, DatasetIngested)
+
+
+async def test_many_ingests_at_once_make_one_snapshot(desk: Desk) -> None:
+    """However many events ask at the same time, the content is announced once."""
+    desk.penguins()
+    answers = await asyncio.gather(*(desk.ingest() for _ in range(3)))
+    assert sum(isinstance(answer, DatasetIngested) for answer in answers) == 1
+    assert await snapshots(desk) == [(1, "ready")]
+
+
+async def test_a_retry_adopts_the_number_that_was_reserved(desk: Desk) -> None:
+    """An attempt that died between the load and the commit is repeated into the same snapshot."""
+    desk.penguins()
+    event = await desk.ask("penguins")
+    claim = await desk.claim(event)
+    async with desk.engine.begin() as connection:
+        await connection.execute(
+            text(
+                "INSERT INTO rookery.snapshots (dataset, number, state, event_id)"
+                " VALUES ('penguins', 1, 'loading', :id)"
+            ),
+            {"id": claim.event.id},
+        )
+    await desk.run("CREATE TABLE snapshots.penguins_1 (half int)")
+    (answer,) = await desk.handle(event, HANDLERS)
+    assert isinstance(answer, DatasetIngested)
+    assert answer.data.snapshot == 1
+    assert await desk.value("SELECT count(*) FROM penguins") == 344
+
+
+async def test_an_unknown_data_set_fails_for_good(desk: Desk) -> None:
+    """An event about a data set without a spec ends with a sentence that says so."""
+    with pytest.raises(UnknownDatasetError, match="there is no data set 'ghosts'"):
+        await desk.ingest("ghosts")
