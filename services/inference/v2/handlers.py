@@ -147,7 +147,8 @@ def _split(call: Call, body: bytes) -> tuple[InferenceRequest, bytes]:
     length = call.request.headers.get(_HEADER_LENGTH)
     if length is None:
         kind = media_type(call.request)
-        if kind != OCTETS:
+        # Clients of the protocol send JSON without saying so.
+        if kind not in {"", OCTETS}:
             must_be_json(kind)
         size = len(body)
     elif length.isascii() and length.isdecimal() and len(length) <= 10 and int(length) <= len(body):  # noqa: PLR2004 - digits of a length that fits a body

@@ -77,6 +77,8 @@ def _decompress(body: bytes, encoding: str) -> bytes:
         raise ProblemError(400, f"the body is no valid {encoding} data") from error
     if engine.unconsumed_tail:
         raise too_large()
+    if engine.unused_data:
+        raise ProblemError(400, f"the body goes on behind its {encoding} data")
     if not engine.eof:
         raise ProblemError(400, f"the {encoding} data of the body end early")
     return plain

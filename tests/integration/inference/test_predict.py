@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from services.inference import predictions
+from services.inference.service import SLICE_RECORDS
 from tests.bundles import CLASSES, FAMILIES, Trained, records
 from tests.integration.inference.conftest import Api
 
@@ -49,7 +49,7 @@ def test_encoding_per_request_would_be_noticed(trained: dict[str, Trained]) -> N
 async def test_a_large_request_is_answered_in_slices(api: Api, trained: dict[str, Trained]) -> None:
     """A body beyond the limit of one slice gets the same answers, in order."""
     fitted = trained["svc"]
-    times = math.ceil(3 * predictions.SLICE_RECORDS / len(fitted.frame))
+    times = math.ceil(3 * SLICE_RECORDS / len(fitted.frame))
     status, answer = await api.post("/predict?model=svc", {"records": records(fitted.frame) * times})
     assert status == 200
     assert answer["predictions"] == fitted.labels * times
