@@ -11,16 +11,20 @@ from common.datasets import GateSpec
 # Fewer rows than this that the live version was not trained on say too little: one more error would decide.
 FEWEST_UNSEEN = 30
 _SLACK = 1e-12
+# So many times the change allowed below what the live version reached when it was published, the data are in doubt.
+_COLLAPSE = 3.0
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """Candidate and live version on the same test rows. `live` is None where they were not compared: `why_not`.
 
-    `rows` were compared; `seen` of them the live version was trained on.
+    `rows` were compared; `seen` of them the live version was trained on. `live_before` is what the live version reached
+    on its own test rows when it was published.
     """
 
     candidate: float | None
     live: float | None = None
+    live_before: float | None = None
     live_version: int | None = None
     rows: int = 0
     seen: int = 0
@@ -55,7 +59,26 @@ def judge(gate: GateSpec, comparison: Comparison) -> Verdict:
         return Verdict(
             passed=False, reason=f"{sentence}: a relative change of at least {gate.min_relative_change:+g} is asked for"
         )
+    if _collapsed(gate, comparison, candidate, live):
+        return Verdict(
+            passed=False, reason=f"{sentence}: far from the {comparison.live_before:.4f} that it was published with"
+        )
     return Verdict(passed=True, reason=sentence)
+
+
+def _collapsed(gate: GateSpec, comparison: Comparison, candidate: float, live: float) -> bool:
+    """Tells whether on these rows both are far worse than the live version once was, and the candidate hardly better.
+
+    So it is where a column was shuffled or mislabelled: an equally bad candidate would pass a comparison on such rows
+    alone. Where the world has changed, the candidate makes up for at least half of what the live one has lost.
+    Errors without an upper bound (`neg_...`) have no scale to tell a collapse by.
+    """
+    before = comparison.live_before
+    if before is None or gate.metric.startswith("neg_") or gate.min_absolute_change > 0.0:
+        return False
+    sign = 1.0 if gate.greater_is_better else -1.0
+    allowed = sign * before + _COLLAPSE * gate.min_absolute_change
+    return sign * candidate < min(allowed, sign * (before + live) / 2.0) - _SLACK
 
 
 def comparable_rows(seen: list[bool]) -> list[int]:

@@ -111,6 +111,7 @@ def compare(job: Job, manifest: Manifest, row: LiveRow | None, settings: Setting
     return Comparison(
         candidate=_score(job, manifest, settings, rows),
         live=value,
+        live_before=theirs.metrics.get(gate.metric),
         live_version=row.live,
         rows=len(rows),
         seen=sum(seen) if len(rows) == len(test) else 0,
