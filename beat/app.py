@@ -4,11 +4,11 @@ import os
 from typing import Any
 
 from celery import Celery, signals
-from common.bundles.retention import sweep_versions
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from beat.scheduler import Chores, EventScheduler, Rounds
 from common.bundles.live import sweep_live
+from common.bundles.retention import sweep_versions
 from common.events.broker import make_app
 from common.events.publisher import Publisher
 from common.events.sweep import prune

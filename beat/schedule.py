@@ -31,3 +31,24 @@ def due_ticks(
         for name, window in windows.items()
         if name not in paused and name not in busy and ticked.get(name) != window
     ]
+
+
+class Changes:
+    """What the sources and specs of the data sets looked like, to tell which of them changed.
+
+    A change is told once it has been the same in two looks: a file that is being written is left alone. What is seen
+    first is no change, since the first tick looks at it anyway.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[str, str] = {}
+        self._seen: dict[str, str] = {}
+
+    def look(self, marks: Mapping[str, str], *, silent: Collection[str]) -> dict[str, str]:
+        """The data sets that changed, with their marks. The change of a silent one is told when it is silent no more."""
+        settled = {name: mark for name, mark in marks.items() if self._seen.get(name) == mark}
+        self._seen = dict(marks)
+        changed = {name: mark for name, mark in settled.items() if self._known.get(name, mark) != mark}
+        told = {name: mark for name, mark in changed.items() if name not in silent}
+        self._known |= {name: mark for name, mark in settled.items() if name not in changed} | told
+        return told

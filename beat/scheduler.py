@@ -6,20 +6,20 @@ and on a SIGTERM within a tick. Celery builds and closes a scheduler twice, so `
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from celery import Celery
 from celery.beat import Scheduler
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from beat.schedule import Tick, due_ticks
+from beat.schedule import Changes, due_ticks
 from common.database.engine import database_engine
-from common.datasets import DatasetSpec, load_specs
+from common.datasets import DatasetSpec, fingerprint, load_specs
 from common.events import store
-from common.events.model import IngestRequested, tick_id
+from common.events.model import IngestRequested, change_id, tick_id
 from common.events.owner import this_process
 from common.events.publisher import Publisher
 from common.events.sweep import sweep_once
@@ -47,6 +47,7 @@ class Rounds:
         self._chores = chores
         self._ticked: dict[str, int] = {}
         self._done_at: dict[int, float] = {}
+        self._changes = Changes()
         self._host = this_process().host
 
     async def go_round(self) -> bool:
@@ -63,27 +64,23 @@ class Rounds:
         return ticked and swept
 
     async def tick_once(self, engine: AsyncEngine) -> None:
-        """Asks for an ingest of each data set whose time has come."""
-        specs = load_specs(self.settings.datasets_dir)
-        intervals_s = {name: spec.interval_s for name, spec in specs.items() if isinstance(spec, DatasetSpec)}
+        """Asks for an ingest of each data set whose time has come, or whose source or spec has changed."""
+        specs = await asyncio.to_thread(load_specs, self.settings.datasets_dir)
+        sound = {name: spec for name, spec in specs.items() if isinstance(spec, DatasetSpec)}
+        marks = await asyncio.to_thread(_marks, sound, self.settings)
         async with engine.begin() as connection:
             now_s, paused, busy = await _surroundings(connection)
-            ticks = due_ticks(intervals_s, now_s=now_s, paused=paused, busy=busy, ticked=self._ticked)
-            events = [
-                IngestRequested.first(
-                    subject=tick.dataset,
-                    source="rookery/beat",
-                    id=tick_id(tick.dataset, tick.window),
-                    dataset=tick.dataset,
-                )
-                for tick in ticks
-            ]
-            begun = [
-                event
-                for event in events
-                if await store.start_run(
-                    connection, event, dataset=event.data.dataset, requested_by="schedule", urgent=False
-                )
+            changed = self._changes.look(marks, silent=paused | busy)
+            ticks = due_ticks(
+                {name: spec.interval_s for name, spec in sound.items() if name not in changed},
+                now_s=now_s,
+                paused=paused,
+                busy=busy,
+                ticked=self._ticked,
+            )
+            begun = [event for name, mark in changed.items() if (event := await _ask(connection, name, "change", mark))]
+            begun += [
+                event for tick in ticks if (event := await _ask(connection, tick.dataset, "schedule", tick.window))
             ]
         self._ticked |= {tick.dataset: tick.window for tick in ticks}
         await asyncio.to_thread(self._publisher.publish, begun)
@@ -104,13 +101,20 @@ class Rounds:
         return True
 
 
-def _request(tick: Tick) -> IngestRequested:
-    """The event of a tick: the same from every beat."""
-    identity = tick_id(tick.dataset, tick.window)
-    return IngestRequested.first(subject=tick.dataset, source="rookery/beat", id=identity, dataset=tick.dataset)
+def _marks(specs: Mapping[str, DatasetSpec], settings: Settings) -> dict[str, str]:
+    """What tells a changed source or spec: files by size, time and inode; a query has nothing to look at."""
+    return {name: f"{spec.digest} {fingerprint(spec, settings.data_dir)}" for name, spec in specs.items()}
 
 
-async def _surroundings(connection: Any) -> tuple[float, set[str], set[str]]:
+async def _ask(connection: AsyncConnection, dataset: str, why: str, key: int | str) -> IngestRequested | None:
+    """Begins a run, with the id that every beat gives to this tick or change; None where it was begun before."""
+    identity = tick_id(dataset, key) if isinstance(key, int) else change_id(dataset, key)
+    event = IngestRequested.first(subject=dataset, source="rookery/beat", id=identity, dataset=dataset)
+    begun = await store.start_run(connection, event, dataset=dataset, requested_by=why, urgent=False)
+    return event if begun else None
+
+
+async def _surroundings(connection: AsyncConnection) -> tuple[float, set[str], set[str]]:
     """The database's time, the paused data sets, and those with an open ingest."""
     row = (
         await connection.execute(

@@ -300,3 +300,8 @@ EVENT_TYPES: dict[str, type[Event]] = {
 def tick_id(dataset: str, window: int) -> UUID:
     """The id of a tick: the same for every beat that ticks for this data set in this window."""
     return uuid5(TICKS, f"{dataset}/{window}")
+
+
+def change_id(dataset: str, mark: str) -> UUID:
+    """The id of the request that a changed source or spec leads to: the same for every beat that sees this change."""
+    return uuid5(TICKS, f"{dataset} changed {mark}")

@@ -1,6 +1,6 @@
 """What is due."""
 
-from beat.schedule import Tick, due_ticks
+from beat.schedule import Changes, Tick, due_ticks
 
 
 def test_each_data_set_ticks_once_in_its_window() -> None:
@@ -25,3 +25,27 @@ def test_a_clock_that_jumps_back_gives_one_tick() -> None:
 def test_a_paused_or_busy_data_set_has_no_tick() -> None:
     """Pausing stops the ticks, and an open ingest is not asked for again."""
     assert due_ticks({"a": 30, "b": 30}, now_s=60, paused={"a"}, busy={"b"}, ticked={}) == []
+
+
+def test_a_change_is_told_once_it_has_settled() -> None:
+    """A file that is being written is left alone; once it is the same in two looks, its change is told, once."""
+    changes = Changes()
+    told = [changes.look({"a": mark}, silent=()) for mark in ("1", "1", "2", "3", "3", "3")]
+    assert told == [{}, {}, {}, {}, {"a": "3"}, {}]
+
+
+def test_what_is_seen_first_is_no_change() -> None:
+    """A new data set is the first tick's business."""
+    changes = Changes()
+    assert [changes.look({"a": "1"}, silent=()) for _ in range(3)] == [{}, {}, {}]
+
+
+def test_the_change_of_a_silent_data_set_is_told_later() -> None:
+    """What changed while a data set was paused or busy is told when it no longer is."""
+    changes = Changes()
+    for _ in range(2):
+        changes.look({"a": "1"}, silent=())
+    told = [changes.look({"a": "2"}, silent={"a"}) for _ in range(3)]
+    assert told == [{}, {}, {}]
+    assert changes.look({"a": "2"}, silent=()) == {"a": "2"}
+    assert changes.look({"a": "2"}, silent=()) == {}
