@@ -52,8 +52,11 @@ class Product(msgspec.Struct, frozen=True, kw_only=True):
     text: str
 
 
-def make_product(job: Job, fit: Fit, *, seconds: float) -> Product:
-    """Evaluates a fit on the test rows and packs it: blocks for as long as that takes."""
+def make_product(job: Job, fit: Fit, *, seconds: float, sampling: dict[str, Any] | None = None) -> Product:
+    """Evaluates a fit on the test rows and packs it: blocks for as long as that takes.
+
+    `sampling` says which rows it was fitted on where those are not the job's training part.
+    """
     data, split, classifies = job.data, job.split, bool(job.data.classes)
     entry, files, predictor = make_predictor(fit.model, data.matrix, classifies=classifies)
     found = answer(predictor, data.matrix[split.test], classifies=classifies)
@@ -67,6 +70,7 @@ def make_product(job: Job, fit: Fit, *, seconds: float) -> Product:
         seconds=round(seconds, 3),
         warnings=fit.warnings,
         samples=make_samples(data, split, predictor),
+        **({"sampling": sampling, "rows_train": sampling["rows"]} if sampling else {}),
     )
     files |= {BUNDLE: _bundle(fit.model, data, manifest), EVALUATION: _evaluation(data, split)}
     return Product(manifest=manifest, files=files | {ROWS: _rows(data, split)}, text=evaluation.text)

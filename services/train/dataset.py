@@ -16,7 +16,7 @@ Integers = NDArray[np.int64]
 class TrainingData(msgspec.Struct, frozen=True, kw_only=True):
     """The rows of a snapshot: `matrix (n_rows, n_columns)`, `target (n_rows,)` as class indices or numbers.
 
-    `rows` is how many the snapshot has; `matrix` holds fewer where a sample was taken.
+    `rows` is how many the snapshot has; `matrix` holds fewer where a sample was taken, and `numbers` says which.
     """
 
     snapshot: int
@@ -26,6 +26,7 @@ class TrainingData(msgspec.Struct, frozen=True, kw_only=True):
     matrix: Floats
     target: Floats
     rows: int
+    numbers: Integers = msgspec.field(default_factory=lambda: np.arange(0))
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -78,11 +79,12 @@ def row_hashes(matrix: Floats, target: Floats) -> NDArray[np.uint64]:
     bits = np.ascontiguousarray(np.column_stack([matrix, target]) + 0.0).view(np.uint64)
     found = np.zeros(len(bits), dtype=np.uint64)
     for column in range(bits.shape[1]):
-        found = _mixed(found * np.uint64(0x9E3779B97F4A7C15) + bits[:, column])
+        found = mix(found * np.uint64(0x9E3779B97F4A7C15) + bits[:, column])
     return found
 
 
-def _mixed(value: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def mix(value: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """The finaliser of SplitMix64: neighbours in, unrelated numbers out."""
     value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return value ^ (value >> np.uint64(31))

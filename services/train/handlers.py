@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 import msgspec
+import numpy as np
 from sqlalchemy import select
 
 from common.database.tables import events
@@ -22,7 +23,9 @@ from common.events.model import (
 from common.events.unit import UnitOfWork
 from common.logs import get_logger
 from common.settings import Settings
+from common.snapshots import snapshot_features
 from services.train.bundling import Job, Product, make_product
+from services.train.chunks import fit_in_chunks, is_test_row
 from services.train.dataset import Split, TrainingData, split_rows
 from services.train.publishing import find_own, publish, write
 from services.train.reading import read_training_data
@@ -119,11 +122,12 @@ async def _train(
 ) -> Sequence[Event]:
     """Searches (where there are no scores yet), fits, writes and publishes; what an earlier attempt wrote is kept."""
     family = event.data.family
-    data, split = await _load(spec, event.data.snapshot, unit)
+    data, split = await _load(spec, family, event.data.snapshot, unit)
     job = Job(spec=spec, family=family, event=event, version=version, data=data, split=split)
     manifest = await asyncio.to_thread(find_own, unit.settings, job.model, version, event.id)
     if manifest is None:
-        product = await asyncio.to_thread(_fit, job, scores)
+        chunked = job.family_spec.chunk_rows is not None
+        product = await (_fit_in_chunks(job, scores, unit) if chunked else asyncio.to_thread(_fit, job, scores))
         manifest = await write(product, unit.settings)
         log.info(
             "trained",
@@ -153,9 +157,27 @@ def _fit(job: Job, scores: list[Score] | None) -> Product:
     return make_product(job, fit, seconds=time.perf_counter() - began + elsewhere_s)
 
 
+async def _fit_in_chunks(job: Job, scores: list[Score] | None, unit: UnitOfWork) -> Product:
+    """The same for a family that is fed in chunks: searched on the rows at hand, fitted on all of the snapshot."""
+    began = time.perf_counter()
+    train, family = job.split.train, job.family_spec
+    elsewhere_s = sum(score.seconds for score in scores or ())
+    noted: list[str] = []
+    if scores is None:
+        found = await asyncio.to_thread(search, job.spec, family, job.data.matrix[train], job.data.target[train])
+        scores, noted = found
+    features = await snapshot_features(unit.engine, job.spec.name, job.data.snapshot)
+    fit, sampling = await fit_in_chunks(
+        unit.engine, job.spec, family, job.data.snapshot, features=features, scores=scores
+    )
+    fit = msgspec.structs.replace(fit, warnings=tuple(noted))
+    seconds = time.perf_counter() - began + elsewhere_s
+    return await asyncio.to_thread(lambda: make_product(job, fit, seconds=seconds, sampling=sampling))
+
+
 async def _score_slice(spec: DatasetSpec, event: TrainingRequested, unit: UnitOfWork) -> Sequence[Event]:
-    data, split = await _load(spec, event.data.snapshot, unit)
     asked = event.data
+    data, split = await _load(spec, asked.family, asked.snapshot, unit)
     found, noted = await asyncio.to_thread(
         search,
         spec,
@@ -198,9 +220,13 @@ async def _scores_of_all(event: CandidatesScored, unit: UnitOfWork) -> list[Scor
     return sorted(scores, key=lambda score: score.place)
 
 
-async def _load(spec: DatasetSpec, snapshot: int, unit: UnitOfWork) -> tuple[TrainingData, Split]:
+async def _load(spec: DatasetSpec, family: str, snapshot: int, unit: UnitOfWork) -> tuple[TrainingData, Split]:
+    """The rows at hand and their split; a family that is fed in chunks knows each row's part by the row's number."""
     data = await read_training_data(unit.engine, spec, snapshot)
-    return data, await asyncio.to_thread(split_rows, data, spec)
+    if spec.families[family].chunk_rows is None:
+        return data, await asyncio.to_thread(split_rows, data, spec)
+    aside = is_test_row(data.numbers, spec)
+    return data, Split(train=np.flatnonzero(~aside), test=np.flatnonzero(aside))
 
 
 async def _reserve(

@@ -27,7 +27,7 @@ async def read_training_data(engine: AsyncEngine, spec: DatasetSpec, number: int
     rows = sample_rows(snapshot.rows_kept, spec)
     columns = await read_columns(engine, spec.name, number, chosen=rows)
     features, target = snapshot.features.features, snapshot.features.target
-    matrix, answers = await asyncio.to_thread(_encode, columns, features, target)
+    matrix, answers = await asyncio.to_thread(encode, columns, features, target)
     return TrainingData(
         snapshot=number,
         digest=snapshot.digest,
@@ -36,6 +36,7 @@ async def read_training_data(engine: AsyncEngine, spec: DatasetSpec, number: int
         matrix=matrix,
         target=answers,
         rows=snapshot.rows_kept,
+        numbers=np.arange(len(answers)) if rows is None else rows.astype(np.int64),
     )
 
 
@@ -47,7 +48,7 @@ def sample_rows(rows: int, spec: DatasetSpec) -> NDArray[np.intp] | None:
     return np.sort(random.choice(rows, size=spec.sample_rows, replace=False)).astype(np.intp)
 
 
-def _encode(
+def encode(
     columns: Mapping[str, NDArray[Any]], features: tuple[Feature, ...], target: Feature
 ) -> tuple[Floats, Floats]:
     """The matrix, and the target as class indices or numbers."""
