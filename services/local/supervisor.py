@@ -41,13 +41,14 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     """One process to keep running.
 
     `healthy` says whether it works; `checked` asks it from time to time afterwards too, and a process that is alive but
-    does not answer is killed. `end_with` are the signals that ask it to end, each with the seconds it is given then.
+    does not answer is killed, unless it is `excused`: what it stands on is away. `end_with` are the signals that ask it to end, each with the seconds it is given then.
     """
 
     name: str
     command: Command
     healthy: Callable[[], Awaitable[bool]]
     checked: bool = False
+    excused: Callable[[], Awaitable[bool]] | None = None
     prepare: Callable[[], object] = lambda: None
     end_with: tuple[tuple[signal.Signals, float], ...] = ((signal.SIGTERM, 3.0),)
     log_file: Path
@@ -204,7 +205,7 @@ class _Kept:
         failures = 0
         while self.service.checked:
             await asyncio.sleep(CHECK_EVERY_S)
-            failures = 0 if await self._is_healthy() else failures + 1
+            failures = 0 if await self._is_healthy() or await self._is_excused() else failures + 1
             if failures >= PATIENCE_CHECKS:
                 self.kick("does not answer")
 
@@ -213,6 +214,9 @@ class _Kept:
             return await asyncio.wait_for(self.service.healthy(), CHECK_EVERY_S)
         except Exception:  # noqa: BLE001 - whatever goes wrong in a check: it is not healthy
             return False
+
+    async def _is_excused(self) -> bool:
+        return self.service.excused is not None and await self.service.excused()
 
     def kick(self, reason: str) -> None:
         log.warning("process is killed", process=self.service.name, reason=reason)

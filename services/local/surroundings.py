@@ -174,6 +174,9 @@ def _environment(environment: Mapping[str, str], settings: Settings, home: Home)
             "OMP_NUM_THREADS": "1",
             "OPENBLAS_NUM_THREADS": "1",
             "MPLBACKEND": "Agg",
+            # glibc gives memory back to the system sooner, and keeps fewer pools of it per process.
+            "MALLOC_ARENA_MAX": "2",
+            "MALLOC_TRIM_THRESHOLD_": "131072",
         }
     )
 

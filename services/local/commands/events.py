@@ -5,7 +5,6 @@ import json
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from uuid import UUID
 
 import msgspec
@@ -74,7 +73,7 @@ def _print(console: Console, events: Sequence[EventDetail], *, as_json: bool) ->
 
 def _line(event: EventDetail) -> Text:
     """An event on one line: time, the ends of its id and its run's, type, state, data."""
-    moment = (event.ended_at or event.time or datetime.now(UTC)).astimezone().strftime("%H:%M:%S.%f")[:12]
+    moment = event.time.astimezone().strftime("%H:%M:%S.%f")[:12]
     data = json.dumps(event.data, ensure_ascii=False)
     data = data if len(data) <= _DATA_WIDTH else data[: _DATA_WIDTH - 1] + "…"
     took = f" {event.seconds:.2f} s" if event.seconds is not None else ""

@@ -78,8 +78,8 @@ def runs_command(dataset: str | None, state: str | None, *, everything: bool, li
             ", ".join(run.models),
             run.reason or "",
         )
-    console = Console()
-    console.print(table if runs else "no runs", highlight=False)
+    wide = None if sys.stdout.isatty() else 200  # a file or pipe has no width of its own
+    Console(width=wide).print(table if runs else "no runs", highlight=False)
 
 
 async def _list(session: Session, dataset: str | None, state: str | None, *, everything: bool, limit: int) -> list[Run]:

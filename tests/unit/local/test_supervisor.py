@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from services.local import supervisor as supervising
-from services.local.health import has_file
+from services.local.health import keeps_touching
 from services.local.processes import identify, read_identities
 from services.local.servers import Command
 from services.local.supervisor import Service, StartError, Supervisor
@@ -50,7 +50,7 @@ def service(tmp_path: Path) -> MakeService:
         return Service(
             name=name,
             command=Command(argv=(sys.executable, "-c", code, str(ready)), env=dict(os.environ), cwd=str(tmp_path)),
-            healthy=has_file(ready),
+            healthy=keeps_touching(ready),
             prepare=lambda: ready.unlink(missing_ok=True),
             log_file=tmp_path / f"{name}.log",
             **more,  # type: ignore[arg-type] # fields of Service, as the test names them
