@@ -73,8 +73,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
     redis = Redis.from_url(
         settings.redis, socket_connect_timeout=_REDIS_TIMEOUT_S, socket_timeout=15.0, decode_responses=True
     )
-    celery = make_app(settings, "console")
-    publisher = Publisher(celery)
+    publisher = Publisher(make_app(settings, "console"))
     timeout = ClientTimeout(total=_INFERENCE_TIMEOUT_S, connect=2.0)
     keys = [key.strip() for key in settings.inference_api_keys.split(",") if key.strip()]
     headers = {"X-API-Key": keys[0]} if keys else {}
@@ -83,7 +82,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         ClientSession(base_url=settings.inference_url, timeout=timeout, headers=headers) as inference,
     ):
         serving = Serving(inference, time.time)
-        pulse = Pulse(settings, engine, redis, serving, celery)
+        pulse = Pulse(settings, engine, redis, serving)
         hub = Hub(engine, redis, serving, pulse)
         serving.start()
         try:

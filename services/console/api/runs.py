@@ -74,8 +74,11 @@ async def show_run(call: Call) -> RunDetail:
         run = await get_run(connection, run_id)
         line = await reading.get_run_line(connection, msgspec.structs.asdict(run))
         events = await reading_events.list_event_lines(connection, reading_events.Filters(run=str(run_id)), limit=2000)
-        rows = await reading.rows_of_run(connection, run.dataset, run.snapshot)
-    told = await reading_events.loadings(call.parts.redis, run=run_id)
+        snapshot = await reading.snapshot_of_run(connection, run_id)
+        line = msgspec.structs.replace(line, snapshot=line.snapshot or snapshot)
+        rows = await reading.rows_of_run(connection, run.dataset, line.snapshot)
+    made = {(version.model, version.version): run_id for version in line.models}
+    told = await reading_events.loadings(call.parts.redis, of=made)
     known = {event.id for event in events}
     merged = [*events, *(event for event in told if event.id not in known)]
     merged.sort(key=lambda event: (event.time, event.id))

@@ -22,6 +22,7 @@ _POSTGRES_TIMEOUT_S = 3.0
 _WORKERS_EVERY_S = 15.0
 _WORKERS_TIMEOUT_S = 1.0
 _BEAT_GRACE_S = 15.0
+_SOCKET = {"socket_timeout": 3.0, "socket_connect_timeout": 1.0}
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,7 +44,6 @@ class Pulse:
         engine: AsyncEngine,
         redis: Redis,
         serving: Serving,
-        celery: Celery,
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -56,7 +56,9 @@ class Pulse:
         self._down_since: dict[str, float] = {}
         self._workers: tuple[float, dict[str, int]] = (0.0, {})
         self._asking = asyncio.Lock()
-        self._celery = celery
+        # Without the guard at the queues: that would park the workers' answers, which are no events.
+        self._broadcaster = Celery("rookery.console.pulse", broker=settings.redis, set_as_current=False)
+        self._broadcaster.conf.update(broker_transport_options=_SOCKET, broker_connection_retry=False)
 
     async def look(self) -> list[Part]:
         """All parts, in the order in which people read them."""
@@ -147,8 +149,8 @@ class Pulse:
     def _ask_workers(self) -> dict[str, int]:
         """How many processes each service's workers have. Blocking."""
         try:
-            with self._celery.connection_for_write() as connection:
-                asked = self._celery.control.inspect(timeout=_WORKERS_TIMEOUT_S, connection=connection)
+            with self._broadcaster.connection_for_write() as connection:
+                asked = self._broadcaster.control.inspect(timeout=_WORKERS_TIMEOUT_S, connection=connection)
                 answers: dict[str, Any] = asked.stats() or {}
         except Exception:  # noqa: BLE001 - whatever kombu raises here, the answer is that nobody answered
             return {}

@@ -139,14 +139,25 @@ async def rate(connection: AsyncConnection, *, minutes: int = 60) -> list[int]:
     return [counts.get(ago, 0) for ago in range(minutes - 1, -1, -1)]
 
 
-async def loadings(redis: Redis, *, run: UUID | None = None, most: int = _LOOKED_AT) -> list[EventLine]:
-    """What inference told the stream lately, the newest first; nothing where Redis is away."""
+async def loadings(
+    redis: Redis, *, of: dict[tuple[str, int], UUID] | None = None, most: int = _LOOKED_AT
+) -> list[EventLine]:
+    """What inference told the stream lately, the newest first; nothing where Redis is away.
+
+    With `of`, only what is about these versions, as events of the runs that made them.
+    """
     try:
         entries = await newest(redis, most)
     except (RedisError, OSError):
         return []
     lines = [line for _, fields in entries if (line := of_stream(fields)) and line.type in _LOADING]
-    return [line for line in lines if run is None or line.run == run]
+    if of is None:
+        return lines
+    return [
+        msgspec.structs.replace(line, run=of[key])
+        for line in lines
+        if (key := (str(line.data.get("model")), int(line.data.get("version", 0)))) in of
+    ]
 
 
 _LOADING = frozenset({"model.loaded", "model.rejected"})

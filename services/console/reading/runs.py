@@ -134,6 +134,18 @@ async def get_run_line(connection: AsyncConnection, run: dict[str, Any]) -> RunL
     return (await _lines(connection, [run]))[0]
 
 
+async def snapshot_of_run(connection: AsyncConnection, run_id: UUID) -> int | None:
+    """The snapshot that a run is about: what its events name."""
+    number = await connection.scalar(
+        text(
+            "SELECT max(CAST(data->>'snapshot' AS integer)) FROM rookery.events"
+            " WHERE correlationid = :run AND type IN ('dataset.ingested', 'dataset.preprocessed')"
+        ),
+        {"run": run_id},
+    )
+    return int(number) if number is not None else None
+
+
 async def rows_of_run(connection: AsyncConnection, dataset: str, snapshot: int | None) -> dict[str, Any]:
     """How many rows the run's snapshot has, and how many of them were used."""
     row = (
@@ -186,6 +198,11 @@ async def _lines(connection: AsyncConnection, runs: Sequence[dict[str, Any]]) ->
     return [_line(run, bars[run["id"]], models[run["id"]]) for run in runs]
 
 
+_COLUMNS = (
+    "id", "dataset", "state", "outcome", "reason", "requested_by", "urgent", "snapshot", "started_at", "ended_at",
+)  # fmt: skip
+
+
 def _line(run: dict[str, Any], bars: list[dict[str, Any]], models: list[RunModel]) -> RunLine:
     shown = [
         Bar(
@@ -200,7 +217,7 @@ def _line(run: dict[str, Any], bars: list[dict[str, Any]], models: list[RunModel
         for bar in bars
     ]
     return RunLine(
-        **{name: run[name] for name in RunLine.__struct_fields__ if name in run},
+        **{name: run[name] for name in _COLUMNS},
         work_s=worked(shown, run["started_at"], run["ended_at"]),
         retries=sum(max(0, bar["attempts"] - 1) for bar in bars),
         bars=shown,
