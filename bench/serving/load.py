@@ -1,0 +1,106 @@
+"""Load: wrk for the highest rate and for latencies of one connection, and a paced client for latencies at a given rate."""
+
+import asyncio
+import re
+import statistics
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import cast
+
+import uvloop
+
+_UNITS_MS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a run of wrk found."""
+
+    per_s: float
+    p50_ms: float
+    p99_ms: float
+    failed: int
+
+
+def wrk(url: str, body: bytes, *, connections: int, seconds: float, core: int | None) -> Load:
+    """A run of wrk, pinned to a core."""
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
+        script.write(
+            'wrk.method = "POST"\nwrk.headers["Content-Type"] = "application/json"\n'
+            f"wrk.body = [==[{body.decode()}]==]\n"
+        )
+        script.flush()
+        pinned = ["taskset", "-c", str(core)] if core is not None else []
+        command = [*pinned, "wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--latency", "-s", script.name, url]
+        found = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    rate = re.search(r"Requests/sec:\s+([\d.]+)", found)
+    failed = re.search(r"Non-2xx or 3xx responses: (\d+)", found)
+    errors = re.search(r"Socket errors: .*", found)
+    assert rate is not None, found
+    assert errors is None, found
+    return Load(float(rate[1]), _percentile(found, "50"), _percentile(found, "99"), int(failed[1]) if failed else 0)
+
+
+def _percentile(found: str, name: str) -> float:
+    match = re.search(rf"\s{name}%\s+([\d.]+)(us|ms|s)", found)
+    assert match is not None, found
+    return float(match[1]) * _UNITS_MS[match[2]]
+
+
+def paced(port: int, body: bytes, *, rate: float, seconds: float, connections: int = 32) -> float:
+    """p99 in ms of requests that start at fixed times, whether or not those before are answered."""
+    return uvloop.run(_paced(port, body, rate, seconds, connections))
+
+
+async def _paced(port: int, body: bytes, rate: float, seconds: float, connections: int) -> float:
+    head = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+    clients = [_Client() for _ in range(connections)]
+    loop = asyncio.get_running_loop()
+    for client in clients:
+        await loop.create_connection(lambda client=client: client, "127.0.0.1", port)  # type: ignore[misc] # bound per turn
+    idle = list(clients)
+    latencies: list[float] = []
+    begun = perf_counter()
+    sent = 0
+    total = int(rate * seconds)
+    while sent < total:
+        due = int((perf_counter() - begun) * rate)
+        while sent < min(due, total):
+            start = begun + sent / rate
+            while not idle:
+                await asyncio.sleep(0)
+            idle.pop().send(head + body, start, latencies, idle)
+            sent += 1
+        await asyncio.sleep(0)
+    while len(idle) < len(clients):
+        await asyncio.sleep(0)
+    for client in clients:
+        client.close()
+    return statistics.quantiles(latencies, n=100)[98] * 1000
+
+
+class _Client(asyncio.Protocol):
+    """One connection; an answer is taken to be complete when its last brace arrives."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def send(self, request: bytes, start: float, latencies: list[float], idle: list["_Client"]) -> None:
+        self._start, self._latencies, self._idle = start, latencies, idle
+        self._transport.write(request)
+
+    def data_received(self, data: bytes) -> None:
+        if data.endswith(b"}"):
+            self._latencies.append(perf_counter() - self._start)
+            self._idle.append(self)
+
+    def close(self) -> None:
+        self._transport.close()
+
+
+def available() -> bool:
+    """Whether wrk is installed."""
+    return any((Path(folder) / "wrk").exists() for folder in ("/usr/bin", "/usr/local/bin", "/opt/homebrew/bin"))

@@ -1,0 +1,261 @@
+"""`make bench-serving`: Rookery against the naive service and the bare handler, in one run, answers checked."""
+
+import json
+import os
+import platform
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from bench.serving import load
+from tests.bundles import CLASSES, FAMILIES, KEY, Folder, Trained, records, train
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+RESULTS = ROOT / "bench" / "results" / "serving.json"
+SECONDS = float(os.environ.get("BENCH_SECONDS", "2"))
+ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
+CORES = os.cpu_count() or 1
+SERVER_CORE, LOAD_CORE = (0, 1) if CORES > 1 else (None, None)
+CONNECTIONS = 32
+NAIVE, BARE, ROOKERY = 18801, 18802, 18803
+
+
+@contextmanager
+def server(command: list[str], port: int, environment: Mapping[str, str], path: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A contender, pinned to a core, once it answers."""
+    pinned = ["taskset", "-c", str(SERVER_CORE)] if SERVER_CORE is not None else []
+    child = subprocess.Popen([*pinned, *command], env={**os.environ, **environment}, cwd=ROOT, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 60
+        while not answers(port, path):
+            assert child.poll() is None, f"{command} ended"
+            assert time.monotonic() < deadline, f"{command} does not answer"
+            time.sleep(0.005)
+        yield child
+    finally:
+        child.send_signal(signal.SIGTERM)
+        child.wait(timeout=30)
+
+
+def answers(port: int, path: str) -> bool:
+    """Whether a server is there."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as response:  # noqa: S310 - our own address
+            return bool(response.status < 500)
+    except urllib.error.HTTPError as error:
+        return error.code < 500
+    except OSError:
+        return False
+
+
+def post(port: int, path: str, body: bytes) -> Any:
+    """The document of an answer."""
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", body, {"Content-Type": "application/json"})  # noqa: S310 - our own address
+    with urllib.request.urlopen(request, timeout=120) as response:  # noqa: S310 - likewise
+        return json.load(response)
+
+
+def wrong(port: int, fitted: Trained, family: str) -> int:
+    """How many of the records, sent alone, get another label than the pipeline gives."""
+    found = [
+        post(port, f"/predict?model={family}", json.dumps({"records": [record]}).encode())["predictions"][0]
+        for record in records(fitted.frame)
+    ]
+    return sum(mine != right for mine, right in zip(found, fitted.labels, strict=True))
+
+
+def rate(port: int, path: str, body: bytes, *, rounds: int = ROUNDS, seconds: float = SECONDS) -> float:
+    """Requests a second, the median of several rounds."""
+    runs = [
+        load.wrk(f"http://127.0.0.1:{port}{path}", body, connections=CONNECTIONS, seconds=seconds, core=LOAD_CORE)
+        for _ in range(rounds)
+    ]
+    assert not any(run.failed for run in runs), f"{path}: some answers were not 2xx"
+    return statistics.median(run.per_s for run in runs)
+
+
+def one_connection(port: int, path: str, body: bytes) -> float:
+    """p50 in ms of one connection."""
+    url = f"http://127.0.0.1:{port}{path}"
+    runs = [load.wrk(url, body, connections=1, seconds=SECONDS, core=LOAD_CORE).p50_ms for _ in range(ROUNDS)]
+    return statistics.median(runs)
+
+
+def beside_large(port: int, body: bytes, large: bytes | None) -> float:
+    """p99 in ms of single records, with a request of 50,000 always under way or with none."""
+    stop = threading.Event()
+
+    def keep_asking() -> None:
+        while large is not None and not stop.is_set():
+            post(port, "/predict", large)
+
+    asking = threading.Thread(target=keep_asking)
+    asking.start()
+    try:
+        url = f"http://127.0.0.1:{port}/predict"
+        return statistics.median(
+            load.wrk(url, body, connections=4, seconds=max(SECONDS, 2), core=LOAD_CORE).p99_ms for _ in range(ROUNDS)
+        )
+    finally:
+        stop.set()
+        asking.join()
+
+
+def memory_mb(pid: int) -> float:
+    """RSS of a process."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.split("VmRSS:")[1].split()[0]) / 1024
+
+
+def first_prediction_s(command: list[str], environment: Mapping[str, str], body: bytes) -> float:
+    """Seconds from the start of the process to its first prediction."""
+    begun = time.monotonic()
+    child = subprocess.Popen(command, env={**os.environ, **environment}, cwd=ROOT, stderr=subprocess.DEVNULL)
+    try:
+        while True:
+            try:
+                post(ROOKERY, "/predict", body)
+            except OSError:
+                assert time.monotonic() - begun < 30, "no first prediction"
+                time.sleep(0.005)
+            else:
+                return time.monotonic() - begun
+    finally:
+        child.send_signal(signal.SIGTERM)
+        child.wait(timeout=30)
+
+
+def measure(shared: Path, trained: Mapping[str, Trained]) -> dict[str, Any]:
+    """All figures."""
+    rows = records(trained["random_forest"].frame)
+    one = json.dumps({"records": rows[:1]}).encode()
+    hundred = json.dumps({"records": (rows * 2)[:100]}).encode()
+    large = json.dumps({"records": (rows * 151)[:50_000]}).encode()
+    python = sys.executable
+    rookery = [python, "-m", "services.inference.main"]
+    ours = {"SHARED_DIR": str(shared), "ROOKERY_SIGNING_KEY": KEY.decode(), "INFERENCE_PORT": str(ROOKERY)}
+    figures: dict[str, Any] = {}
+    site = os.environ.get("BENCH_SITE", "")
+    naive = {"BENCH_MODELS": str(shared / "models"), "BENCH_PORT": str(NAIVE), "PYTHONPATH": f"{ROOT}:{site}"}
+    with server([python, str(HERE / "naive.py")], NAIVE, naive, "/docs"):
+        figures["naive"] = {
+            family: {
+                "1": rate(NAIVE, f"/predict?model={family}", one),
+                "100": rate(NAIVE, f"/predict?model={family}", hundred, rounds=1),
+                "wrong_of_333": wrong(NAIVE, trained[family], family),
+            }
+            for family in FAMILIES
+        }
+    figures["first_prediction_s"] = statistics.median(first_prediction_s(rookery, ours, one) for _ in range(ROUNDS))
+    with (
+        server([python, str(HERE / "bare.py")], BARE, {"BENCH_PORT": str(BARE)}, "/"),
+        server(rookery, ROOKERY, ours, "/ready") as child,
+    ):
+        figures["bare"] = {"1": rate(BARE, "/predict", one), "100": rate(BARE, "/predict", hundred)}
+        figures["rookery"] = {
+            family: {
+                "1": rate(ROOKERY, f"/predict?model={family}", one),
+                "100": rate(ROOKERY, f"/predict?model={family}", hundred),
+                "wrong_of_333": wrong(ROOKERY, trained[family], family),
+            }
+            for family in FAMILIES
+        }
+        figures["compare_1"] = rate(ROOKERY, "/predict/compare", one)
+        figures["p50_ms"] = {
+            "bare": one_connection(BARE, "/predict", one),
+            **{family: one_connection(ROOKERY, f"/predict?model={family}", one) for family in FAMILIES},
+        }
+        half = figures["rookery"]["random_forest"]["1"] / 2
+        figures["paced"] = {"rate_per_s": half} | {
+            name: statistics.median(load.paced(port, one, rate=half, seconds=SECONDS) for _ in range(ROUNDS))
+            for name, port in (("bare_p99_ms", BARE), ("rookery_p99_ms", ROOKERY))
+        }
+        assert post(ROOKERY, "/predict", large)["predictions"] == (trained["random_forest"].labels * 151)[:50_000]
+        figures["large"] = {
+            "p99_ms_without": beside_large(ROOKERY, one, None),
+            "p99_ms_beside": beside_large(ROOKERY, one, large),
+        }
+        figures["rss_mb"] = memory_mb(child.pid)
+    if CORES > 2:
+        with server(rookery, ROOKERY, ours | {"INFERENCE_WORKERS": "2"}, "/ready"):
+            figures["two_processes_1"] = rate(ROOKERY, "/predict", one)
+    return figures
+
+
+def verdicts(figures: Mapping[str, Any]) -> Iterator[tuple[str, str, str, bool | None]]:
+    """Each goal: what, the figure, the goal, whether it is met."""
+    bare, ours, naive = figures["bare"], figures["rookery"], figures["naive"]
+    for family in FAMILIES:
+        share = ours[family]["1"] / bare["1"]
+        yield f"{family}, 1 record, of the bare handler", f"{share:.0%}", "75 %", share >= 0.75
+        times, goal = ours[family]["1"] / naive[family]["1"], 200 if family == "random_forest" else 50
+        yield f"{family}, 1 record, of the naive service", f"{times:.0f}x", f"{goal}x", times >= goal
+        share, least = ours[family]["100"] / bare["100"], 0.4 if family == "logistic_regression" else 0.3
+        yield f"{family}, 100 records, of the bare handler", f"{share:.0%}", f"{least:.0%}", share >= least
+    times = ours["random_forest"]["100"] / naive["random_forest"]["100"]
+    yield "random_forest, 100 records, of the naive service", f"{times:.0f}x", "50x", times >= 50
+    for family in FAMILIES:
+        over = figures["p50_ms"][family] - figures["p50_ms"]["bare"]
+        yield f"{family}, one connection, p50 over the bare handler's", f"{over:.3f} ms", "0.15 ms", over <= 0.15
+    over = figures["paced"]["rookery_p99_ms"] - figures["paced"]["bare_p99_ms"]
+    yield f"p99 at {figures['paced']['rate_per_s']:.0f}/s over the bare handler's", f"{over:.2f} ms", "3 ms", over <= 3
+    share = figures["compare_1"] / ours["random_forest"]["1"]
+    yield "/predict/compare of three models, of /predict", f"{share:.0%}", "50 %", share >= 0.5
+    if "two_processes_1" in figures:
+        times = figures["two_processes_1"] / ours["random_forest"]["1"]
+        yield "two processes, of one", f"{times:.2f}x", "1.7x", times >= 1.7
+    else:
+        yield "two processes, of one", f"not measured: {CORES} cores", "1.7x", None
+    yield "memory with three models", f"{figures['rss_mb']:.0f} MB", "120 MB", figures["rss_mb"] <= 120
+    first = figures["first_prediction_s"]
+    yield "first prediction after the start", f"{first:.2f} s", "1 s", first <= 1
+    added = figures["large"]["p99_ms_beside"] - figures["large"]["p99_ms_without"]
+    yield "p99 added by a request of 50,000 records", f"{added:.1f} ms", "20 ms", added <= 20
+    mistakes = sum(ours[family]["wrong_of_333"] for family in FAMILIES)
+    yield "wrong answers of 999", str(mistakes), "0", mistakes == 0
+
+
+def main() -> None:
+    """Measures, prints the table, writes the results."""
+    if not load.available():
+        sys.exit("not run: wrk is not installed (apt-get install wrk)")
+    trained = {family: train(family, make) for family, make in FAMILIES.items()}
+    with tempfile.TemporaryDirectory() as folder:
+        shared = Path(folder)
+        models = Folder(shared / "models")
+        for fitted in trained.values():
+            models.publish(fitted)
+        figures = measure(shared, trained)
+    table = list(verdicts(figures))
+    width = max(len(what) for what, *_ in table)
+    for what, figure, goal, met in table:
+        print(f"{what:<{width}}  {figure:>24}  {goal:>8}  {'-' if met is None else 'met' if met else 'NOT MET'}")
+    wrong_naive = {family: figures["naive"][family]["wrong_of_333"] for family in FAMILIES}
+    print(f"the naive service's wrong answers of 333, one record at a time: {wrong_naive}")
+    surroundings = {
+        "cores": CORES,
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+        "seconds": SECONDS,
+        "rounds": ROUNDS,
+        "classes": list(CLASSES),
+        **{name: version(name) for name in ("aiohttp", "uvloop", "msgspec", "numpy", "scikit-learn")},
+    }
+    RESULTS.parent.mkdir(exist_ok=True)
+    goals = [{"what": what, "figure": figure, "goal": goal, "met": met} for what, figure, goal, met in table]
+    RESULTS.write_text(json.dumps({"surroundings": surroundings, "figures": figures, "goals": goals}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
