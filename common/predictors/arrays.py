@@ -31,7 +31,7 @@ def unpack(content: bytes) -> dict[str, NDArray[Any]]:
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-    except Exception as error:  # noqa: BLE001 - zipfile, zlib and NumPy raise a dozen kinds for a damaged file
+    except Exception as error:  # zipfile, zlib and NumPy raise a dozen kinds for a damaged file
         raise BundleError(f"the predictor cannot be read: {error}") from error
     for name, array in arrays.items():
         if array.dtype.kind not in "biuf" or not np.isfinite(array).all():
