@@ -13,7 +13,7 @@ from common.database.engine import database_engine
 from common.datasets import DatasetSpec, load_specs
 from common.events.broker import make_app
 from common.events.publisher import Publisher, PublishError
-from common.operations.runs import Run, trigger
+from common.operations.runs import Run, list_runs, trigger
 from common.settings import Settings
 from services.local.api import ApiError, call_api
 from services.local.home import Home
@@ -35,6 +35,10 @@ async def first_run(home: Home, around: Surroundings, console: Console, *, began
             console.print(f"[yellow]![/] {spec.message}", highlight=False)
     async with database_engine(settings, "rookery-up") as engine:
         runs = await run_datasets(engine, settings, list(specs), console)
+        # The schedule may have begun a run of its own beside ours, whose models are still on their way.
+        async with engine.connect() as connection:
+            beside = [run.id for run in await list_runs(connection, state="running") if run.dataset in specs]
+        runs += await watch_runs(engine, beside, console) if beside else []
         for run in runs:
             if run.state != "completed":
                 console.print(f"[red]✗[/] {run.dataset}: {run.state}: {run.reason}", highlight=False)

@@ -1,6 +1,8 @@
 """What most commands need: the settings of the instance, and its database."""
 
+import asyncio
 import os
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 
+PATIENCE_S = 10.0
+
+
 class Session(msgspec.Struct, frozen=True, kw_only=True):
     """One call of a command."""
 
@@ -30,12 +35,25 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
         from common.database.engine import database_engine
 
         async with database_engine(self.settings, "rookery-cli") as engine:
+            await self._connect(engine)
+            yield engine
+
+    async def _connect(self, engine: "AsyncEngine") -> None:
+        """Connects once; a server that is just being started again by a running stack is waited for."""
+        from sqlalchemy.exc import DBAPIError
+
+        deadline = time.monotonic() + (PATIENCE_S if self.home.supervisor() else 0)
+        while True:
             try:
                 async with engine.connect():
-                    pass
-            except OSError as error:
-                raise ConflictError(f"PostgreSQL does not answer ({error}): is the stack up? `rookery up`") from error
-            yield engine
+                    return
+            except (OSError, DBAPIError) as error:
+                if time.monotonic() > deadline:
+                    reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+                    raise ConflictError(
+                        f"PostgreSQL does not answer ({reason}): is the stack up? `rookery up`"
+                    ) from error
+            await asyncio.sleep(0.1)
 
     @asynccontextmanager
     async def transaction(self) -> "AsyncIterator[AsyncConnection]":

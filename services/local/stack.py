@@ -19,11 +19,11 @@ SERVERS = ("postgres", "redis")
 # Ended in this order. First what asks for work and what people look at; then the workers, which hand back their leases
 # while PostgreSQL still takes them; then what serves, as late as possible; last what all others stand on.
 ENDING = (("beat", "console", "flower", "inference"), WORKERS, ("redis", "postgres"))
+# Worker and beat touch their file every five seconds and each round, as long as Redis and PostgreSQL answer and what
+# waits is taken. While Redis or PostgreSQL is away nobody is killed for it: that would help nobody, and end a fit.
+STALE_S = 90.0
 # Celery waits for a task under way on SIGTERM; SIGQUIT cuts it off after three seconds, its lease is freed, and the
 # next start takes the event up again.
-# Worker and beat touch their file every five seconds and each round, as long as Redis and PostgreSQL answer and what
-# waits is taken. While Redis or PostgreSQL is away nobody is killed for it: it would not bring them back, and end a fit.
-STALE_S = 90.0
 END_WORKER = ((signal.SIGTERM, 1.0), (signal.SIGQUIT, 4.5))
 
 

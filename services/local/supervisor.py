@@ -40,8 +40,9 @@ class StartError(RookeryError):
 class Service(msgspec.Struct, frozen=True, kw_only=True):
     """One process to keep running.
 
-    `healthy` says whether it works; `checked` asks it from time to time afterwards too, and a process that is alive but
-    does not answer is killed, unless it is `excused`: what it stands on is away. `end_with` are the signals that ask it to end, each with the seconds it is given then.
+    `healthy` says whether it works. Where `checked`, it is asked from time to time afterwards too, and a process that
+    is alive but does not answer is killed, unless it is `excused`: what it stands on is away. `end_with` are the
+    signals that ask it to end, each with the seconds it is given then.
     """
 
     name: str
