@@ -18,10 +18,8 @@ app = typer.Typer(
 )
 events_app = typer.Typer(help="Events: what happens, and what was given up.", invoke_without_command=True)
 models_app = typer.Typer(help="Models: which versions there are, and which one is live.", invoke_without_command=True)
-datasets_app = typer.Typer(help="Data sets: their specs.", no_args_is_help=True)
 app.add_typer(events_app, name="events")
 app.add_typer(models_app, name="models")
-app.add_typer(datasets_app, name="datasets")
 
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -142,6 +140,82 @@ def events_discard(event: Annotated[str, typer.Argument(help="The event's id, or
     from services.local.commands.events import discard_command
 
     discard_command(event)
+
+
+@models_app.callback()
+def models(context: typer.Context, as_json: AsJson = False) -> None:
+    """List the models."""
+    if context.invoked_subcommand is None:
+        from services.local.commands.models import list_command
+
+        list_command(as_json=as_json)
+
+
+@models_app.command("list")
+def models_list(as_json: AsJson = False) -> None:
+    """List the models."""
+    from services.local.commands.models import list_command
+
+    list_command(as_json=as_json)
+
+
+@models_app.command("show")
+def models_show(model: str, as_json: AsJson = False) -> None:
+    """List the versions of a model."""
+    from services.local.commands.models import show_command
+
+    show_command(model, as_json=as_json)
+
+
+@models_app.command("history")
+def models_history(
+    model: Annotated[str | None, typer.Argument(help="Of this model alone.")] = None, as_json: AsJson = False
+) -> None:
+    """List who decided what and why."""
+    from services.local.commands.models import history_command
+
+    history_command(model, as_json=as_json)
+
+
+@models_app.command("promote")
+def models_promote(
+    model: str,
+    version: int,
+    reason: Reason = "",
+    pin: Annotated[bool, typer.Option("--pin", help="Later versions wait.")] = False,
+) -> None:
+    """Make a version live, whatever the gate said of it."""
+    from services.local.commands.models import promote_command
+
+    promote_command(model, version, reason, pin=pin)
+
+
+@models_app.command("rollback")
+def models_rollback(
+    model: str,
+    version: Annotated[int | None, typer.Option(help="To this version; default: the one before.")] = None,
+    reason: Reason = "",
+) -> None:
+    """Go back to the version that was live before."""
+    from services.local.commands.models import rollback_command
+
+    rollback_command(model, version, reason)
+
+
+@models_app.command("pin")
+def models_pin(model: str, reason: Reason = "") -> None:
+    """Keep the live version; later ones wait."""
+    from services.local.commands.models import pin_command
+
+    pin_command(model, reason)
+
+
+@models_app.command("unpin")
+def models_unpin(model: str, reason: Reason = "") -> None:
+    """Let the next version that passes the gate go live."""
+    from services.local.commands.models import unpin_command
+
+    unpin_command(model, reason)
 
 
 @app.command()

@@ -16,7 +16,7 @@ from urllib.request import urlopen
 import psutil
 import pytest
 
-from services.local.servers import free_port
+from services.local.servers import SYSTEM_FOLDER, free_port, instance_name
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -112,6 +112,8 @@ def stack(folder: Path) -> Iterator[Running]:
     if running.process.poll() is None:
         running.process.terminate()
         running.process.wait(timeout=30)
+    # As root, the database lies outside of a home that is closed to others, as pytest's folders are.
+    shutil.rmtree(SYSTEM_FOLDER / instance_name(running.home), ignore_errors=True)
 
 
 def test_one_command_leads_to_a_printed_prediction(stack: Running) -> None:
@@ -201,6 +203,19 @@ def test_changed_data_lead_to_new_versions_with_nobody_touching_anything(stack: 
         seconds=60,
         what="new versions",
     )
+
+
+def test_a_version_is_taken_back_and_made_live_again(stack: Running) -> None:
+    """`models rollback` and `promote` change what answers, and the history keeps who and why."""
+    live = stack.versions()["svc"]
+    stack.rookery("models", "pin", "svc", "--reason", "hold still")
+    stack.rookery("models", "rollback", "svc", "--reason", "a drill")
+    wait_until(lambda: stack.versions()["svc"] < live, seconds=10, what="the older version")
+    stack.rookery("models", "promote", "svc", str(live), "--reason", "the drill is over")
+    wait_until(lambda: stack.versions()["svc"] == live, seconds=10, what="the newer version")
+    stack.rookery("models", "unpin", "svc")
+    assert "a drill" in stack.rookery("models", "history", "svc")
+    assert "accuracy" in stack.rookery("models", "show", "svc")
 
 
 @pytest.mark.parametrize("name", ["train", "inference", "redis", "postgres"])
