@@ -17,7 +17,7 @@ from common.database.tables import SNAPSHOTS_SCHEMA, exposures
 from common.errors import RookeryError
 from common.logs import get_logger
 from common.snapshots.loading import TRIGGER, refuse_changes
-from common.snapshots.names import PUBLIC, parent, quote, snapshot_table
+from common.snapshots.names import PUBLIC, parent, qualified, quote, snapshot_table
 from common.snapshots.records import columns_of
 
 LOCK_TIMEOUT_MS = 100
@@ -55,18 +55,18 @@ async def expose(engine: AsyncEngine, table: str) -> bool:
                 swap.cancel()
                 await asyncio.wait({swap})
     if shown:
-        await _analyze(engine, table)
+        await _analyze(engine, table, shown)
     return True
 
 
-async def _swap(connection: AsyncConnection, table: str) -> bool:
-    """The transaction; True if it changed what the table shows."""
+async def _swap(connection: AsyncConnection, table: str) -> int:
+    """The transaction; the snapshot that the table shows now if it changed that, else 0."""
     async with connection.begin():
         await connection.execute(text(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}"))
         decided = select(exposures.c.wanted, exposures.c.shown).where(exposures.c.table_name == table)
         row = (await connection.execute(decided.with_for_update())).first()
         if row is None:
-            return False
+            return 0
         wanted = int(row.wanted)
         columns = await columns_of(connection, SNAPSHOTS_SCHEMA, snapshot_table(table, wanted))
         if not columns:
@@ -84,7 +84,7 @@ async def _swap(connection: AsyncConnection, table: str) -> bool:
                 .where(exposures.c.table_name == table)
                 .values(shown=wanted, shown_at=func.clock_timestamp(), waits_for=None)
             )
-        return changed
+        return wanted if changed else 0
 
 
 async def _children_of_parent(connection: AsyncConnection, table: str, columns: Columns) -> list[str]:
@@ -199,13 +199,13 @@ async def _waits(engine: AsyncEngine, table: str, reason: str) -> None:
         log.warning("a table waits to show its snapshot", table=table, waits_for=reason)
 
 
-async def _analyze(engine: AsyncEngine, table: str) -> None:
-    """The planner's figures of the parent, best effort: without them it uses the snapshot's own."""
+async def _analyze(engine: AsyncEngine, table: str, number: int) -> None:
+    """The planner's figures of the snapshot and of the parent, best effort: without them it guesses."""
     async with engine.connect() as connection:
         try:
             async with connection.begin():
                 await connection.execute(text(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}"))
-                await connection.exec_driver_sql(f"ANALYZE {parent(table)}")
+                await connection.exec_driver_sql(f"ANALYZE {qualified(table, number)}, {parent(table)}")
         except DBAPIError as error:
             log.info("a table was not analyzed", table=table, reason=_sentence(error))
 

@@ -59,9 +59,8 @@ async def copy_rows(
 
 
 async def close_snapshot_table(connection: AsyncConnection, table: str, number: int) -> None:
-    """Refuses any later change of the table's rows, and tells the planner what is in it."""
+    """Refuses any later change of the table's rows."""
     await refuse_changes(connection, qualified(table, number))
-    await connection.exec_driver_sql(f"ANALYZE {qualified(table, number)}")
 
 
 async def refuse_changes(connection: AsyncConnection, name: str) -> None:

@@ -6,7 +6,9 @@ it is the same for the same content, however the file is compressed, quoted or d
 
 import asyncio
 import hashlib
+from collections import deque
 from collections.abc import AsyncGenerator, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 
 import msgspec
@@ -18,6 +20,9 @@ from common.datasets.spec import DatasetSpec
 from common.snapshots.loading import Column, copy_rows, create_snapshot_table
 from common.snapshots.names import exposed
 from services.ingest.checks import Profile
+
+# Chunks of a megabyte that may wait for PostgreSQL.
+AHEAD = 3
 
 
 class Loaded(msgspec.Struct, frozen=True):
@@ -35,7 +40,20 @@ async def load(
 
     Raises RejectedError where a row does not fit. The source is read in a thread, one batch ahead of PostgreSQL.
     """
-    first: pa.RecordBatch | None = await asyncio.to_thread(next, batches, None)
+    # One thread for all of it: each thread would keep Arrow's freed memory to itself.
+    with ThreadPoolExecutor(1, thread_name_prefix="source") as thread:
+        return await _load(connection, spec, number, batches, thread)
+
+
+async def _load(
+    connection: AsyncConnection,
+    spec: DatasetSpec,
+    number: int,
+    batches: Generator[pa.RecordBatch],
+    thread: ThreadPoolExecutor,
+) -> Loaded:
+    loop = asyncio.get_running_loop()
+    first: pa.RecordBatch | None = await loop.run_in_executor(thread, next, batches, None)
     names = first.schema.names if first is not None else list(spec.columns)
     columns = tuple(Column(name, "double precision" if name in spec.numbers else "text") for name in names)
     await create_snapshot_table(connection, exposed(spec.name), number, columns)
@@ -52,7 +70,7 @@ async def load(
             batch = next(batches, None)
 
     try:
-        async with aclosing(_ahead(chunks())) as source:
+        async with aclosing(_ahead(chunks(), thread)) as source:
             await copy_rows(connection, exposed(spec.name), number, source, format="csv")
     finally:
         batches.close()
@@ -66,14 +84,17 @@ def as_csv(batch: pa.RecordBatch) -> memoryview:
     return memoryview(sink.getvalue())
 
 
-async def _ahead(chunks: Iterator[memoryview]) -> AsyncGenerator[memoryview]:
-    """The chunks, each made in a thread while the one before is being sent."""
-    coming = asyncio.ensure_future(asyncio.to_thread(next, chunks, None))
+async def _ahead(chunks: Iterator[memoryview], thread: ThreadPoolExecutor) -> AsyncGenerator[memoryview]:
+    """The chunks, made in the thread while those before are being sent, a few ahead."""
+    loop = asyncio.get_running_loop()
+    coming = deque(loop.run_in_executor(thread, next, chunks, None) for _ in range(AHEAD))
     try:
-        while (chunk := await coming) is not None:
-            coming = asyncio.ensure_future(asyncio.to_thread(next, chunks, None))
+        while (chunk := await coming[0]) is not None:
+            coming.popleft()
+            coming.append(loop.run_in_executor(thread, next, chunks, None))
             yield chunk
     finally:
-        # the thread is let finish its chunk: nothing may read the source after this returns
-        await asyncio.wait({coming})
-        coming.exception()  # seen already, or of no interest to who leaves early
+        # The thread is let finish: nothing may read the source after this returns.
+        for future in coming:
+            future.cancel()
+        await asyncio.gather(*coming, return_exceptions=True)

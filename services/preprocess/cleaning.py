@@ -37,18 +37,18 @@ class Cleaned(msgspec.Struct, frozen=True):
     rows_dropped: dict[str, int]
 
 
-async def find_features(connection: AsyncConnection, spec: DatasetSpec, number: int) -> Cleaned:
-    """Fixes levels, ranges and fill values from the rows that are kept.
+async def find_features(connection: AsyncConnection, spec: DatasetSpec, number: int, *, rows: int) -> Cleaned:
+    """Fixes levels, ranges and fill values from the rows that are kept, of `rows` in all.
 
     Raises DataError where no row is kept or the encoded table would have more columns than PostgreSQL allows.
     """
     table = f"ONLY {qualified(exposed(spec.name), number)}"
-    dropped = await _dropped(connection, spec, table)
     kept = f"{table} WHERE {_kept(spec)}"
     ranges = await _ranges(connection, spec, kept)
     if not ranges["rows"]:
         raise DataError("no row is left without missing values")
-    levels = {name: await _levels(connection, name, kept) for name in spec.texts}
+    dropped = await _dropped(connection, spec, table) if ranges["rows"] < rows else {}
+    levels = await _levels(connection, spec.texts, kept)
     fills = await _fills(connection, spec, kept) if spec.missing == "impute" else {}
     found = {
         name: Feature(
@@ -109,10 +109,22 @@ async def _ranges(connection: AsyncConnection, spec: DatasetSpec, kept: str) -> 
     return ranges
 
 
-async def _levels(connection: AsyncConnection, name: str, kept: str) -> tuple[str, ...]:
-    """A column's levels, sorted by code point as Python does, whatever the database's collation is."""
-    rows = await _fetch(connection, f"SELECT {quote(name)} AS level FROM {kept} GROUP BY 1")
-    return tuple(sorted(row["level"] for row in rows if row["level"] is not None))
+async def _levels(connection: AsyncConnection, names: Sequence[str], kept: str) -> dict[str, tuple[str, ...]]:
+    """The columns' levels from one scan, sorted by code point as Python does, whatever the database's collation is."""
+    if not names:
+        return {}
+    columns = [quote(name) for name in names]
+    which = " ".join(f"WHEN GROUPING({column}) = 0 THEN {at}" for at, column in enumerate(columns))
+    rows = await _fetch(
+        connection,
+        f"SELECT CASE {which} END AS at, coalesce({', '.join(columns)}) AS level FROM {kept} "
+        f"GROUP BY GROUPING SETS ({', '.join(f'({column})' for column in columns)})",
+    )
+    found: dict[str, list[str]] = {name: [] for name in names}
+    for row in rows:
+        if row["level"] is not None:
+            found[names[row["at"]]].append(row["level"])
+    return {name: tuple(sorted(levels)) for name, levels in found.items()}
 
 
 async def _fills(connection: AsyncConnection, spec: DatasetSpec, kept: str) -> dict[str, float | str]:

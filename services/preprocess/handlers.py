@@ -73,7 +73,7 @@ async def _cleaned(engine: AsyncEngine, spec: DatasetSpec, number: int) -> Clean
         if snapshot.features is not None and made:
             return Cleaned(snapshot.features, snapshot.rows_kept, snapshot.rows_dropped)
         _check_columns(spec, snapshot)
-        cleaned = await find_features(connection, spec, number)
+        cleaned = await find_features(connection, spec, number, rows=snapshot.rows)
         await encode(engine, spec, number, cleaned.features)
         return cleaned
 
