@@ -16,15 +16,19 @@ from kombu.transport import redis as kombu_redis
 
 from common.events.model import EVENT_TYPES
 from common.events.topology import EXCHANGE, PARKED, SUBSCRIPTIONS, queue_name
+from common.logs import get_logger
 from common.settings import Settings
+
+log = get_logger(__name__)
 
 PARKED_LENGTH = 10_000
 _SOCKET = {
-    # A half-open connection is noticed; without these a worker lives on and consumes nothing.
-    "socket_timeout": 15.0,
+    # A half-open connection is noticed; without these a worker lives on and consumes nothing. Several connections are
+    # found to be silent one after the other, so each must be found soon.
+    "socket_timeout": 3.0,
     "socket_connect_timeout": 3.0,
     "socket_keepalive": True,
-    "health_check_interval": 5,
+    "health_check_interval": 3,
     # A message that a dead worker held comes back by the sweep; the transport's own way would only send it twice.
     "visibility_timeout": 7 * 86_400,
 }
@@ -68,8 +72,32 @@ def objection(raw: bytes, queue: str) -> str | None:
     return None if is_call else "its body is no list of arguments, keywords and options"
 
 
+class GuardedQoS(kombu_redis.QoS):
+    """Gives a message's place free when it is done, whether or not Redis heard of it.
+
+    Kombu's own keeps the place where the acknowledgement failed, and Celery only logs that: a worker that may hold one
+    message lived on and took no other (met with half-open connections). A message that Redis still counts as held does
+    no harm: its event is handled.
+    """
+
+    def ack(self, delivery_tag: str) -> None:
+        """Tells Redis, once more on a new connection where the old one has died, and frees the place."""
+        try:
+            for last in (False, True):
+                try:
+                    self._remove_from_indices(delivery_tag).execute()  # type: ignore[no-untyped-call] # of kombu
+                    break
+                except self.channel.connection_errors as error:
+                    if last:
+                        log.warning("acknowledgement lost", error=str(error))
+        finally:
+            self._quick_ack(delivery_tag)
+
+
 class GuardedChannel(kombu_redis.Channel):
     """Parks what is no valid event, with its bytes and the reason, instead of letting it kill the worker."""
+
+    QoS = GuardedQoS
 
     def _create_client(self, asynchronous: bool = False) -> Any:
         client: Any = super()._create_client(asynchronous=asynchronous)  # type: ignore[no-untyped-call] # of kombu
@@ -113,10 +141,31 @@ class GuardedChannel(kombu_redis.Channel):
             client.ltrim(PARKED, 0, PARKED_LENGTH - 1)
 
 
+class GuardedPoller(kombu_redis.MultiChannelPoller):
+    """Gives up a channel's other connections too where the one it waits on has fallen silent: they went the same way.
+
+    Otherwise the first message would be taken, and then wait for a reply on one of those until its time is out.
+    """
+
+    def maybe_check_brpop_health(self) -> None:
+        """Called by kombu's timer."""
+        waiting = [channel for channel in self._channels if channel._in_poll and channel._in_poll._sock]  # noqa: SLF001 - kombu's own names
+        super().maybe_check_brpop_health()  # type: ignore[no-untyped-call] # of kombu
+        for channel in waiting:
+            silent = channel._in_poll is None or channel._in_poll._sock is None  # noqa: SLF001 - likewise
+            if silent and channel._pool is not None:  # noqa: SLF001 - likewise
+                channel._pool.disconnect(inuse_connections=False)  # noqa: SLF001 - likewise
+
+
 class GuardedTransport(kombu_redis.Transport):
     """The Redis transport with guarded queues."""
 
     Channel = GuardedChannel
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call] # of kombu
+        poller: Any = GuardedPoller
+        self.cycle = poller()
 
 
 def make_queue(service: str, *event_types: str) -> Queue:

@@ -4,9 +4,9 @@ Redis only delivers: whatever fails here is sent again by the sweep.
 """
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -22,6 +22,8 @@ from common.events.broker import make_queue
 from common.events.model import Event
 from common.events.stream import flat
 from common.events.topology import EXCHANGE, STREAM, STREAM_LENGTH, SUBSCRIPTIONS
+
+T = TypeVar("T")
 
 
 class PublishError(RetryableError):
@@ -43,31 +45,40 @@ class Publisher:
 
     def publish(self, events: Sequence[Event], *, tell: bool = True) -> None:
         """Hands events to Redis, in order; `tell` writes them to the stream as well. Raises PublishError."""
-        if not events:
-            return
-        with self._lock:
-            try:
-                producer = self._open()
-                for event in events:
-                    if event.type in SUBSCRIPTIONS:
-                        self._send(producer, event)
-                if tell:
-                    self._tell(producer, events)
-            except self._errors() as error:
-                self.close()
-                raise PublishError(f"Redis did not take {events[0].type}: {error}") from error
+
+        def send(producer: Producer) -> None:
+            for event in events:
+                if event.type in SUBSCRIPTIONS:
+                    self._send(producer, event)
+            if tell:
+                self._tell(producer, events)
+
+        if events:
+            self._try(send, f"Redis did not take {events[0].type}")
 
     def queued_ids(self, queue: str, *, most: int = 1000) -> set[UUID] | None:
         """The ids of the events that wait in a queue; None where there are more than `most`. Raises PublishError."""
+
+        def read(producer: Producer) -> set[UUID] | None:
+            client = producer.channel.client
+            return None if client.llen(queue) > most else set(_ids(client.lrange(queue, 0, most)))
+
+        return self._try(read, "Redis does not answer")
+
+    def _try(self, call: Callable[[Producer], T], complaint: str) -> T:
+        """Does something on a connection, at most twice: one that was kept may have died since. Raises PublishError.
+
+        A message that was sent by both tries is one too many, which does no harm.
+        """
         with self._lock:
-            try:
-                client = self._open().channel.client
-                if client.llen(queue) > most:
-                    return None
-                return set(_ids(client.lrange(queue, 0, most)))
-            except self._errors() as error:
-                self.close()
-                raise PublishError(f"Redis does not answer: {error}") from error
+            while True:
+                kept = self._producer is not None
+                try:
+                    return call(self._open())
+                except self._errors() as error:
+                    self.close()
+                    if not kept:
+                        raise PublishError(f"{complaint}: {error}") from error
 
     def close(self) -> None:
         """Drops the connection; the next publish opens another."""
@@ -80,7 +91,7 @@ class Publisher:
         """The producer of an open connection, whose timeouts are short: a publish is tried again anyway."""
         if self._producer is None:
             options = dict(self._app.conf.broker_transport_options)
-            options.update(socket_timeout=3.0, socket_connect_timeout=1.0, retry_on_timeout=False)
+            options.update(socket_timeout=2.0, socket_connect_timeout=1.0, retry_on_timeout=False)
             self._connection = self._app.connection_for_write(transport_options=options)
             self._producer = Producer(self._connection.channel(), auto_declare=False)
         return self._producer

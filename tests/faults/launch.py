@@ -1,5 +1,6 @@
 """What the processes of a run are started with."""
 
+import asyncio
 import signal
 import sys
 from collections.abc import Callable, Mapping
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from services.local.health import Check, has_file
+from services.local.health import Check
 from services.local.servers import Command
 from services.local.supervisor import Service
 from tests.faults.ground import ROOT
@@ -50,8 +51,17 @@ class Launch(msgspec.Struct, frozen=True):
         return Service(
             name=name,
             command=command,
-            healthy=has_file(ready),
+            healthy=_is_there(ready),
             prepare=lambda: ready.unlink(missing_ok=True),
             end_with=((signal.SIGTERM, 1.0), (signal.SIGQUIT, 2.0)),
             log_file=self.folder / f"{name}.log",
         )
+
+
+def _is_there(path: Path) -> Check:
+    """A check: the process has written its file."""
+
+    async def check() -> bool:
+        return await asyncio.to_thread(path.exists)
+
+    return check

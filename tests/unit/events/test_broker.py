@@ -5,10 +5,12 @@ from typing import Any
 
 import msgspec
 import pytest
+import redis
 from hypothesis import given
 from hypothesis import strategies as st
+from kombu.transport import virtual
 
-from common.events.broker import make_app, make_queue, objection
+from common.events.broker import GuardedChannel, make_app, make_queue, objection
 from common.events.topology import SERVICES, SUBSCRIPTIONS
 from common.settings import Settings
 
@@ -55,6 +57,27 @@ def test_the_guard_says_why(changes: dict[str, Any]) -> None:
 def test_no_bytes_break_the_guard(raw: bytes) -> None:
     """Whatever stands in a queue, the guard answers."""
     assert objection(raw, "rookery.ingest")
+
+
+class AwayChannel:
+    """A channel whose Redis does not answer."""
+
+    connection_errors = (redis.RedisError,)
+    do_restore = False
+
+    def conn_or_acquire(self, _client: Any = None) -> Any:
+        """Times out."""
+        raise redis.TimeoutError
+
+
+def test_an_acknowledgement_that_redis_did_not_hear_frees_the_place() -> None:
+    """A worker that may hold one message takes the next one, be the connection of the last one half-open."""
+    qos: Any = GuardedChannel.QoS(AwayChannel(), prefetch_count=1)
+    append: Any = virtual.QoS.append
+    append(qos, "a message", "tag")
+    assert not qos.can_consume()
+    qos.ack("tag")
+    assert qos.can_consume()
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -47,5 +47,5 @@ def test_a_clock_that_jumps_kills_nobody(monkeypatch: pytest.MonkeyPatch) -> Non
     """Setting the system's clock moves the time it says it was booted at, and no process has died by that."""
     mine = this_process()
     booted = psutil.boot_time()
-    monkeypatch.setattr(psutil._psplatform, "boot_time", lambda: booted + 3600)
+    monkeypatch.setattr("psutil._psplatform.boot_time", lambda: booted + 3600)
     assert not is_dead_here(mine, mine.host)
