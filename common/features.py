@@ -7,6 +7,7 @@ lose every category.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from operator import itemgetter
 from typing import Any, Literal, NoReturn
 
@@ -64,12 +65,15 @@ class Encoder:
         self.features = tuple(features)
         self.columns = feature_columns(features)
         numeric = [feature for feature in features if feature.kind == "numeric"]
-        self._ordered = [*numeric, *(feature for feature in features if feature.kind == "categorical")]
+        # Numeric features first, then categorical ones: the order of a row's values.
+        self.ordered = [*numeric, *(feature for feature in features if feature.kind == "categorical")]
         self._numeric = len(numeric)
-        names = [feature.name for feature in self._ordered]
+        names = [feature.name for feature in self.ordered]
         self._values = _getter(names)
-        self._codes = [level_codes(feature.levels) for feature in self._ordered[self._numeric :]]
-        self._starts = _starts(self._numeric, self._ordered[self._numeric :])
+        self._codes = [level_codes(feature.levels) for feature in self.ordered[self._numeric :]]
+        # What each code's indicators are; -1, the first level's, is the last row: all zero.
+        self._rows = [np.eye(max(len(feature.levels), 1))[:, :-1] for feature in self.ordered[self._numeric :]]
+        self._starts = _starts(self._numeric, self.ordered[self._numeric :])
 
     def encode(self, records: Sequence[Mapping[str, Any]]) -> Floats:
         """The records' matrix. Raises RecordError for the first record that cannot be encoded."""
@@ -99,18 +103,45 @@ class Encoder:
 
     def _encode_quickly(self, records: Sequence[Mapping[str, Any]]) -> Floats:
         """Many records, a column at a time; raises like `_encode_one`."""
-        matrix = np.zeros((len(records), len(self.columns)))
         columns = list(zip(*map(self._values, records), strict=True))
-        for position, column in enumerate(columns[: self._numeric]):
-            if not _NUMBERS.issuperset(map(type, column)):
-                raise ValueError
-            matrix[:, position] = column
-        if not (np.abs(matrix[:, : self._numeric]) <= LARGEST).all():
+        if not _NUMBERS.issuperset(map(type, chain.from_iterable(columns[: self._numeric]))):
             raise ValueError
-        for codes, start, column in zip(self._codes, self._starts, columns[self._numeric :], strict=True):
-            found = np.array([codes[value] for value in column], dtype=np.intp)
-            rows = np.flatnonzero(found >= 0)
-            matrix[rows, start + found[rows]] = 1.0
+        return self._encode_ordered(columns, len(records))
+
+    def encode_rows(self, rows: Sequence[tuple[Any, ...]]) -> Floats:
+        """The matrix of rows whose values are in the order of `ordered`, numbers as floats and categories as text.
+
+        Raises KeyError or ValueError where a value is none of the usual: `encode` takes a closer look at such records.
+        """
+        if len(rows) > 1:
+            return self._encode_ordered(list(zip(*rows, strict=True)), len(rows))
+        matrix = np.zeros((1, len(self.columns)))
+        row = matrix[0]
+        values = rows[0]
+        for position in range(self._numeric):
+            if not -LARGEST <= values[position] <= LARGEST:
+                raise ValueError
+            row[position] = values[position]
+        for codes, start, value in zip(self._codes, self._starts, values[self._numeric :], strict=True):
+            code = codes[value]
+            if code >= 0:
+                row[start + code] = 1.0
+        return matrix
+
+    def _encode_ordered(self, columns: Sequence[Sequence[Any]], count: int) -> Floats:
+        """Columns in the order of `ordered`, numbers known to be such. Raises like `encode_rows`."""
+        matrix = np.empty((count, len(self.columns)))
+        if self._numeric:
+            numbers = chain.from_iterable(columns[: self._numeric])
+            values = np.fromiter(numbers, np.float64, count * self._numeric)
+            # NaN is neither.
+            if not (values.max() <= LARGEST and values.min() >= -LARGEST):
+                raise ValueError
+            matrix[:, : self._numeric] = values.reshape(self._numeric, count).T
+        categorical = zip(self._codes, self._rows, self._starts, columns[self._numeric :], strict=True)
+        for codes, rows, start, column in categorical:
+            found = np.fromiter(map(codes.__getitem__, column), np.intp, count)
+            matrix[:, start : start + rows.shape[1]] = rows.take(found, axis=0, mode="wrap")
         return matrix
 
     def _encode_carefully(self, records: Sequence[Mapping[str, Any]]) -> Floats:
@@ -121,7 +152,7 @@ class Encoder:
                 raise RecordError(
                     f"record {index}: expected an object of fields, got {_type_name(record)}", record=index, field=""
                 )
-            for position, feature in enumerate(self._ordered):
+            for position, feature in enumerate(self.ordered):
                 value = _value_of(record, feature, index)
                 if feature.kind == "numeric":
                     matrix[index, position] = number(value, feature, index)
@@ -137,12 +168,12 @@ class Encoder:
 
         Raises RecordError where a column is missing, has another length, or holds what cannot be encoded.
         """
-        missing = next((feature.name for feature in self._ordered if feature.name not in columns), None)
+        missing = next((feature.name for feature in self.ordered if feature.name not in columns), None)
         if missing is not None:
             raise RecordError(f"field {missing!r} is missing", record=0, field=missing)
-        length = len(columns[self._ordered[0].name]) if self._ordered else 0
+        length = len(columns[self.ordered[0].name]) if self.ordered else 0
         matrix = np.zeros((length, len(self.columns)))
-        for position, feature in enumerate(self._ordered):
+        for position, feature in enumerate(self.ordered):
             column = columns[feature.name]
             if len(column) != length:
                 raise RecordError(
@@ -164,7 +195,7 @@ class Encoder:
         records = []
         for row in matrix:
             found: dict[str, float | str] = {}
-            for position, feature in enumerate(self._ordered):
+            for position, feature in enumerate(self.ordered):
                 if feature.kind == "numeric":
                     found[feature.name] = float(row[position])
                     continue

@@ -11,6 +11,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import uvloop
+from threadpoolctl import threadpool_limits
 
 from common.errors import SettingsError
 from common.logs import configure_logs, get_logger
@@ -39,6 +40,8 @@ def main() -> None:
 
 def _run(settings: Settings) -> int:
     folder = settings.inference_figures_dir
+    # The matrices of requests are small: a second BLAS thread only spins beside the loop, and doubles an SVC's time.
+    threadpool_limits(1, "blas")
     if settings.inference_workers == 1:
         figures = _figures_in(folder, "0") if folder else None
         with bound_socket(settings.bind_host, settings.inference_port, shared=bool(folder)) as listener:

@@ -2,7 +2,6 @@
 
 import asyncio
 from time import perf_counter
-from typing import Any
 
 from common.errors import RecordError
 from common.features import Floats
@@ -37,28 +36,43 @@ async def predict(service: Service, call: Call) -> Answer:
         return await tabular.predict_records(service, call, body)
     if len(body) > LARGE_BODY_BYTES:
         return await _predict_large(service, call, body)
-    decoded = schemas.read(body)
-    served = await service.pick(asked_model(call, decoded.model))
-    matrix = served.encoder.encode(decoded.records)
+    served, matrix = await _read(service, call, body)
     outcome = await served.batcher.submit(matrix)
     service.account(served, outcome)
     if served.model in service.serving.shadowed:
-        shadow(service, served, matrix, outcome, decoded.records)
+        shadow(service, served, matrix, outcome, body)
     return Answer(served.envelope.document(outcome))
+
+
+async def _read(service: Service, call: Call, body: bytes) -> tuple[Served, Floats]:
+    """The version that is asked for and the records encoded for it: decoded once, unless the body names another."""
+    in_query = call.asked("model")
+    served = await service.pick(in_query)
+    try:
+        matrix, in_body = served.reader.read(body)
+    except RecordError:
+        # Its records may be those of another model, which it names.
+        in_body = schemas.read(body).model
+        if not in_body or in_body == in_query:
+            raise
+    if not in_body or in_body == in_query:
+        return served, matrix
+    served = await service.pick(asked_model(call, in_body))
+    matrix, _ = served.reader.read(body)
+    return served, matrix
 
 
 async def compare(service: Service, call: Call) -> Answer:
     """Answers the same records with several models, and says for each record whether they agree."""
     body = await read_body(call.request)
     must_be_json(media_type(call.request))
-    decoded = schemas.read(body)
     models = await _compared(service, call)
     matrices: dict[object, Floats] = {}
     answers = []
     for served in models:
         features = served.manifest.features
         if features not in matrices:
-            matrices[features] = served.encoder.encode(decoded.records)
+            matrices[features], _ = served.reader.read(body)
         answers.append(served.batcher.submit(matrices[features]))
     outcomes = [await answer for answer in answers]
     for served, outcome in zip(models, outcomes, strict=True):
@@ -89,16 +103,12 @@ async def _predict_large(service: Service, call: Call, body: bytes) -> Answer:
         parts = []
         for start in range(0, len(decoded.records), SLICE_RECORDS):
             await asyncio.sleep(0)
-            records = schemas.read_slice(decoded.records[start : start + SLICE_RECORDS], start)
-            try:
-                matrix = served.encoder.encode(records)
-            except RecordError as error:
-                raise schemas.moved(error, start) from error
+            matrix = served.reader.read_slice(decoded.records[start : start + SLICE_RECORDS], start)
             parts.append(encoded_part(await service.slice(served, matrix)))
     return Answer(served.envelope.joined(parts))
 
 
-def shadow(service: Service, served: Served, matrix: Floats, outcome: Outcome, records: list[dict[str, Any]]) -> None:
+def shadow(service: Service, served: Served, matrix: Floats, outcome: Outcome, body: bytes) -> None:
     """Lets the candidate answer a share of the live version's requests too, unseen and after them."""
     view = service.serving.models[served.model]
     candidate = view.candidate
@@ -108,11 +118,11 @@ def shadow(service: Service, served: Served, matrix: Floats, outcome: Outcome, r
     if credit >= 1.0 and len(service.background) < _MOST_SHADOWS:
         if candidate.manifest.features != served.manifest.features:
             try:
-                matrix = candidate.encoder.encode(records)
-            except RecordError:
+                matrix, _ = candidate.reader.read(body)
+            except (RecordError, ProblemError):
                 # It knows other features and cannot answer what the live version could.
                 pair = (served.model, served.version, candidate.version)
-                service.metrics.shadowed(pair, 0, len(records), 0.0)
+                service.metrics.shadowed(pair, 0, len(outcome.labels), 0.0)
                 return
         task = asyncio.get_running_loop().create_task(_run_shadow(service, served, candidate, matrix, outcome))
         service.background.add(task)

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 from math import isfinite, isnan
 from typing import Any, NoReturn
 
@@ -57,7 +58,7 @@ def read_raw(body: bytes) -> RawBody:
     return decoded
 
 
-def read_slice(raws: list[msgspec.Raw], start: int) -> list[dict[str, Any]]:
+def read_slice(raws: Sequence[msgspec.Raw], start: int) -> list[dict[str, Any]]:
     """Decodes some records; `start` is the index of the first one. Raises ProblemError that names the record."""
     try:
         return _records.decode(b"".join((b"[", b",".join(raws), b"]")))

@@ -18,6 +18,7 @@ from common.features import Encoder, Floats
 from common.predictors import Predictor, load_predictor
 from services.inference.batching import Batcher, Outcome
 from services.inference.envelope import Envelope
+from services.inference.rows import RowReader
 from services.inference.serving.pickled import PickledPredictor, load_pickle
 from services.inference.serving.serving_map import Served
 from services.inference.serving.trial import Trial
@@ -65,11 +66,13 @@ class Loader:
             raise
         except Exception as error:
             raise BundleError(f"the version cannot be loaded: {type(error).__name__}: {error}") from error
+        encoder = Encoder(manifest.features)
         return Served(
             model=model,
             version=version,
             manifest=manifest,
-            encoder=Encoder(manifest.features),
+            encoder=encoder,
+            reader=RowReader(encoder),
             batcher=Batcher(
                 evaluator(predictor, manifest.classes),
                 executor=self._workers if manifest.predictor.kind == PICKLE else None,

@@ -10,6 +10,7 @@ from common.errors import NotFoundError
 from common.features import Encoder
 from services.inference.batching import Batcher
 from services.inference.envelope import Envelope
+from services.inference.rows import RowReader
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,6 +21,7 @@ class Served:
     version: int
     manifest: Manifest
     encoder: Encoder
+    reader: RowReader
     batcher: Batcher
     envelope: Envelope
     loaded_at: datetime

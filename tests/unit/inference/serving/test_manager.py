@@ -16,6 +16,7 @@ from common.errors import BundleError, NotFoundError
 from common.features import Encoder
 from services.inference.batching import Batcher, Outcome
 from services.inference.envelope import Envelope
+from services.inference.rows import RowReader
 from services.inference.serving.manager import Manager
 from services.inference.serving.serving_map import Asked, Served
 from services.inference.serving.states import State
@@ -54,7 +55,15 @@ class FakeLoader:
         manifest = msgspec.structs.replace(MANIFEST, version=version)
         batcher = Batcher(lambda _: Outcome([], None))
         return Served(
-            model, version, manifest, Encoder(()), batcher, Envelope(model, version, ()), manifest.created_at, 0
+            model,
+            version,
+            manifest,
+            Encoder(()),
+            RowReader(Encoder(())),
+            batcher,
+            Envelope(model, version, ()),
+            manifest.created_at,
+            0,
         )
 
 
