@@ -72,7 +72,8 @@ class AwayChannel:
 
 def test_an_acknowledgement_that_redis_did_not_hear_frees_the_place() -> None:
     """A worker that may hold one message takes the next one, be the connection of the last one half-open."""
-    qos: Any = GuardedChannel.QoS(AwayChannel(), prefetch_count=1)
+    made: Any = GuardedChannel.QoS
+    qos = made(AwayChannel(), prefetch_count=1)
     append: Any = virtual.QoS.append
     append(qos, "a message", "tag")
     assert not qos.can_consume()
