@@ -31,6 +31,7 @@ _LINGER_S = 2.0
 _FINISH_S = 5.0
 _BACKLOG = 1024
 _LEAVE_FIGURES_S = 1.0
+_FIRST_LOOK_S = 10.0
 
 
 @asynccontextmanager
@@ -70,12 +71,26 @@ async def serving(
             watcher.supervise()
             settings.tell_ready()  # its age says when the folder was last looked at
 
+        if metrics_folder is not None:
+            # Others answer on this port meanwhile: a process that knows no model yet would only refuse.
+            await _first_look(manager)
         await stack.enter_async_context(_background(manager.run(settings.inference_poll_s, supervise)))
         service = Service(settings, manager, metrics, workers, metrics_folder)
         if metrics_folder is not None:
             await stack.enter_async_context(_background(_leave_figures(service, metrics_folder)))
         await stack.enter_async_context(_accepting(service, listener, log))
         yield service
+
+
+async def _first_look(manager: Manager) -> None:
+    """Loads what is live, as far as that is quick; the loop that follows does the rest."""
+    try:
+        async with asyncio.timeout(_FIRST_LOOK_S):
+            await manager.reconcile_once()
+    except Exception as error:  # noqa: BLE001 - whatever it was, the loop looks again and says more
+        get_logger(__name__).warning(
+            "the first look at the model folder failed", error=str(error) or "it took too long"
+        )
 
 
 @asynccontextmanager
