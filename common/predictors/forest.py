@@ -28,6 +28,8 @@ _MOST_LEAVES = 64
 _TABLE_LIMIT_BYTES = 32 * 2**20
 # Columns share a table while it has at most so many rows: the indicators of a category cost one look-up together.
 _GROUP_ROWS = 64
+# Of an int64, without its sign.
+_VOTE_BITS = 62
 # Records looked at together: the masks of so many fit a processor's second cache.
 _CHUNK = 128
 
@@ -80,7 +82,13 @@ class ForestPredictor:
         return np.concatenate([self._sum(matrix[at : at + _CHUNK]) for at in range(0, len(matrix), _CHUNK)])
 
     def _sum(self, matrix: Floats) -> Floats:
-        total: Floats = np.add.reduce(self._leaves.values(matrix.astype(np.float32)), axis=0)
+        leaves = self._leaves
+        small = matrix.astype(np.float32)
+        total: Floats
+        if isinstance(leaves, MaskTables) and leaves.votes is not None:
+            total = leaves.votes.count(leaves.find(small))
+        else:
+            total = np.add.reduce(leaves.values(small), axis=0)
         if self._divisor != 1.0:
             total /= self._divisor
         total += self._start
@@ -146,6 +154,7 @@ class MaskTables:
             rows += len(table)
         self._table = np.concatenate(parts)
         self._values, self._first = _leaf_values(nodes)
+        self.votes = Votes(self._values) if Votes.fit(self._values, len(nodes.roots)) else None
         self._one = self._dtype.type(1)
         self.nbytes = size_of(self._table, self._values, self._first)
 
@@ -160,6 +169,11 @@ class MaskTables:
 
     def values(self, matrix: NDArray[np.float32]) -> Floats:
         """`(n_trees, n, n_outputs)`: what each tree adds for each record."""
+        found: Floats = self._values.take(self.find(matrix).T, axis=0)
+        return found
+
+    def find(self, matrix: NDArray[np.float32]) -> NDArray[np.int64]:
+        """`(n, n_trees)`: the leaf of each record in each tree, counted over the whole forest."""
         ranks = np.empty((len(self._edges), len(matrix)), dtype=np.int64)
         for position, edges in enumerate(self._edges):
             ranks[position] = edges.searchsorted(matrix[:, self._used[position]])
@@ -167,9 +181,8 @@ class MaskTables:
         rows += self._base[:, None]
         masks = np.bitwise_and.reduce(self._table.take(rows, axis=0), axis=0)
         lowest = masks & (~masks + self._one)
-        leaves = np.bitwise_count(lowest - self._one) + self._first
-        found: Floats = self._values.take(leaves.T, axis=0)
-        return found
+        leaves: NDArray[np.int64] = np.bitwise_count(lowest - self._one) + self._first
+        return leaves
 
     def _masks(self, nodes: Nodes, column: int, edges: NDArray[np.float32]) -> NDArray[Any]:
         """`(len(edges) + 1, n_trees)`: the leaves that each rank of a column leaves possible."""
@@ -218,6 +231,35 @@ class Walk:
             under_way = under_way[self._feature.take(node) >= 0]
         found: Floats = self._value.take(ends.reshape(len(self._roots), records), axis=0)
         return found
+
+
+class Votes:
+    """Sums of leaves that each say 0 or 1 per output, as those of trees grown to the end do.
+
+    The outputs of a leaf are packed into one integer, so a sum over trees is one sum. Sums of 0 and 1 are exact in any
+    order: this gives the same digits as adding tree after tree.
+    """
+
+    def __init__(self, values: Floats) -> None:
+        """Takes `(n_leaves, n_outputs)` values for which `fit` holds."""
+        bits = _VOTE_BITS // values.shape[1]
+        self._shifts = np.arange(values.shape[1], dtype=np.int64) * bits
+        self._mask = np.int64((1 << bits) - 1)
+        self._packed = (values.astype(np.int64) << self._shifts).sum(axis=1)
+
+    @staticmethod
+    def fit(values: Floats, trees: int) -> bool:
+        """Tells whether the values are votes, and so many trees' votes fit into an integer."""
+        outputs = values.shape[1]
+        return (
+            outputs <= _VOTE_BITS and trees < 1 << (_VOTE_BITS // outputs) and bool(np.isin(values, (0.0, 1.0)).all())
+        )
+
+    def count(self, leaves: NDArray[np.int64]) -> Floats:
+        """`(n, n_outputs)`: the votes of `(n, n_trees)` leaves."""
+        sums = self._packed.take(leaves).sum(axis=1)
+        counts: Floats = ((sums[:, None] >> self._shifts) & self._mask).astype(np.float64)
+        return counts
 
 
 def group_columns(rows: list[int]) -> list[list[int]]:
