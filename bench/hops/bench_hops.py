@@ -26,7 +26,7 @@ from common.events.broker import make_app
 from common.events.publisher import Publisher
 from common.operations.runs import trigger
 from common.settings import Settings
-from tests.conftest import wait_until
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "bench" / "results" / "hops.json"

@@ -15,9 +15,9 @@ import pytest
 
 from common.events.topology import PARKED, queue_name
 from common.settings import Settings
-from tests.conftest import wait_until
 from tests.integration.events.chain import HANDLERS
 from tests.integration.events.conftest import Bench
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[3]
 
