@@ -3,13 +3,13 @@
 The table is an empty parent, and the snapshot that inherits from it is changed in one transaction, so that a reader
 sees the old rows or the new ones. Such a swap needs every reader of the old snapshot gone for a moment; it waits for
 that a tenth of a second only (readers that come after would queue behind it), says who is in the way, and is tried
-again by the sweep. Nothing in the chain waits for it.
+again by the sweep. Nothing in the chain waits for it. Before that, every reader's view must include the rows.
 """
 
 import asyncio
 from typing import Any
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import CursorResult, func, select, text, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -22,6 +22,7 @@ from common.snapshots.records import columns_of
 
 LOCK_TIMEOUT_MS = 100
 Columns = list[tuple[str, str]]
+_WHO = "a.pid, coalesce(nullif(a.application_name, ''), a.backend_type) AS application, a.state"
 
 log = get_logger(__name__)
 
@@ -35,6 +36,10 @@ async def expose(engine: AsyncEngine, table: str) -> bool:
 
     Idempotent, and harmless from several processes at once. What is in the way is left in `exposures.waits_for`.
     """
+    obstacle = await _unseen_by(engine, table)
+    if obstacle:
+        await _waits(engine, table, obstacle)
+        return False
     async with engine.connect() as connection:
         pid = int(await connection.scalar(text("SELECT pg_backend_pid()")) or 0)
         await connection.rollback()
@@ -55,7 +60,7 @@ async def expose(engine: AsyncEngine, table: str) -> bool:
                 swap.cancel()
                 await asyncio.wait({swap})
     if shown:
-        await _analyze(engine, table, shown)
+        await _analyze(engine, table)
     return True
 
 
@@ -180,12 +185,16 @@ async def _blockers(engine: AsyncEngine, pid: int) -> str:
     async with engine.connect() as connection:
         found = await connection.execute(
             text(
-                "SELECT a.pid, coalesce(nullif(a.application_name, ''), a.backend_type) AS application, a.state "
-                "FROM unnest(pg_blocking_pids(:pid)) AS b (pid) JOIN pg_stat_activity a ON a.pid = b.pid ORDER BY a.pid"
+                f"SELECT {_WHO} FROM unnest(pg_blocking_pids(:pid)) AS b (pid) "
+                "JOIN pg_stat_activity a ON a.pid = b.pid ORDER BY a.pid"
             ),
             {"pid": pid},
         )
-        return ", ".join(f"pid {row.pid} ({row.application}, {row.state or 'at work'})" for row in found)
+        return _named(found)
+
+
+def _named(found: CursorResult[Any]) -> str:
+    return ", ".join(f"pid {row.pid} ({row.application}, {row.state or 'at work'})" for row in found)
 
 
 async def _waits(engine: AsyncEngine, table: str, reason: str) -> None:
@@ -199,13 +208,58 @@ async def _waits(engine: AsyncEngine, table: str, reason: str) -> None:
         log.warning("a table waits to show its snapshot", table=table, waits_for=reason)
 
 
-async def _analyze(engine: AsyncEngine, table: str, number: int) -> None:
-    """The planner's figures of the snapshot and of the parent, best effort: without them it guesses."""
+async def _unseen_by(engine: AsyncEngine, table: str) -> str:
+    """Who would not see the rows of the snapshot that is wanted; empty if everybody does.
+
+    A transaction with an older view of the database (REPEATABLE READ, as pg_dump's) does not see rows that were not
+    frozen as they were loaded: shown to it, the table would be empty. Pages marked as visible to all are counted by
+    ANALYZE, which the planner needs anyway; what was not frozen is marked by VACUUM.
+    """
+    async with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+        wanted = await connection.scalar(select(exposures.c.wanted).where(exposures.c.table_name == table))
+        if wanted is None or await _is_visible_to_all(connection, table, wanted):
+            return ""
+        await connection.exec_driver_sql(f"ANALYZE (SKIP_LOCKED) {qualified(table, wanted)}")
+        if await _is_visible_to_all(connection, table, wanted):
+            return ""
+        older = await _older_views(connection, table, wanted)
+        if older:
+            return f"{older}, which began before the snapshot was made and would see no rows"
+        await connection.exec_driver_sql(f"VACUUM (SKIP_LOCKED) {qualified(table, wanted)}")
+        if await _is_visible_to_all(connection, table, wanted):
+            return ""
+        return "a transaction that began before the snapshot was made and would see no rows"
+
+
+async def _is_visible_to_all(connection: AsyncConnection, table: str, number: int) -> bool:
+    """Whether every page is known to be visible to all; also where there is no such table, which the swap tells."""
+    visible = await connection.scalar(
+        text(
+            "SELECT relpages > 0 AND relallvisible >= relpages FROM pg_class"
+            " WHERE relname = :name AND relnamespace = to_regnamespace(:schema)"
+        ),
+        {"name": snapshot_table(table, number), "schema": SNAPSHOTS_SCHEMA},
+    )
+    return visible is None or bool(visible)
+
+
+async def _older_views(connection: AsyncConnection, table: str, number: int) -> str:
+    """Transactions whose view of the database is older than the snapshot's rows; other roles' may be hidden from us."""
+    born = f"(SELECT xmin FROM ONLY {qualified(table, number)} LIMIT 1)"
+    found = await connection.exec_driver_sql(
+        f"SELECT {_WHO} FROM pg_stat_activity a WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() "
+        f"AND a.backend_xmin IS NOT NULL AND age(a.backend_xmin) >= age({born}) ORDER BY a.pid"
+    )
+    return _named(found)
+
+
+async def _analyze(engine: AsyncEngine, table: str) -> None:
+    """The planner's figures of the parent, best effort: without them it guesses."""
     async with engine.connect() as connection:
         try:
             async with connection.begin():
                 await connection.execute(text(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}"))
-                await connection.exec_driver_sql(f"ANALYZE {qualified(table, number)}, {parent(table)}")
+                await connection.exec_driver_sql(f"ANALYZE {parent(table)}")
         except DBAPIError as error:
             log.info("a table was not analyzed", table=table, reason=_sentence(error))
 

@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from common.settings import Settings
 from common.snapshots import expose, sweep_snapshots
-from common.snapshots.loading import Column
+from common.snapshots.loading import Column, create_snapshot_table_as
 from tests.integration.snapshots.conftest import NUMBER, Shelf
 
 BOTH = (Column("v", "double precision"), Column("w", "text"))
@@ -76,6 +76,27 @@ async def test_a_reader_of_an_older_state_sees_the_new_rows(shelf: Shelf, postgr
         assert await expose(shelf.engine, "d")
         assert await connection.fetchval("SELECT count(*) FROM d") == 7
     await connection.close()
+
+
+async def test_rows_that_a_reader_would_not_see_are_not_shown_to_it(shelf: Shelf, postgres: Settings) -> None:
+    """A snapshot that is not frozen waits for a REPEATABLE READ transaction that began before it was made."""
+    await shelf.put(1)
+    await expose(shelf.engine, "d")
+    reader = await asyncpg.connect(postgres.database(""), server_settings={"application_name": "pg_dump"})
+    async with reader.transaction(isolation="repeatable_read"):
+        await reader.fetchval("SELECT count(*) FROM rookery.exposures")
+        await shelf.put(2)
+        await shelf.run("DROP TABLE snapshots.d_2")
+        async with shelf.engine.begin() as connection:
+            await create_snapshot_table_as(connection, "d", 2, "SELECT 2::double precision AS v")
+        assert not await expose(shelf.engine, "d")
+        assert "(pg_dump, idle in transaction), which began before" in str(
+            await shelf.value("SELECT waits_for FROM rookery.exposures")
+        )
+        assert await reader.fetchval("SELECT count(*) FROM d") == 3
+    await reader.close()
+    assert await expose(shelf.engine, "d")
+    assert await shelf.value("SELECT count(*) FROM d") == 1
 
 
 async def test_a_swap_that_waits_names_who_is_in_the_way(shelf: Shelf, postgres: Settings) -> None:
