@@ -45,7 +45,7 @@ class Changes:
         self._seen: dict[str, str] = {}
 
     def look(self, marks: Mapping[str, str], *, silent: Collection[str]) -> dict[str, str]:
-        """The data sets that changed, with their marks. The change of a silent one is told when it is silent no more."""
+        """The data sets that changed, with their marks; a silent one is told when it is silent no more."""
         settled = {name: mark for name, mark in marks.items() if self._seen.get(name) == mark}
         self._seen = dict(marks)
         changed = {name: mark for name, mark in settled.items() if self._known.get(name, mark) != mark}
