@@ -5,6 +5,8 @@ They replace functions of modules and exist nowhere in the product.
 
 import importlib
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 
@@ -50,11 +52,35 @@ def _replace(module: str, name: str, value: object) -> None:
     setattr(found, name, value)
 
 
+def hash_check_off() -> None:
+    """Inference loads whatever lies in the folder under the name that the manifest gives."""
+    from common.bundles.layout import version_dir
+    from common.bundles.manifest import Manifest
+
+    def unverified(models_dir: Path, manifest: Manifest) -> dict[str, bytes]:
+        name = manifest.predictor.file
+        return {name: (version_dir(models_dir, manifest.model, manifest.version) / name).read_bytes()}
+
+    _replace("services.inference.serving.loading", "predictor_files", unverified)
+
+
+def managed_is_serving() -> None:
+    """A version is shown to requests as soon as it is known, loaded or not."""
+    from services.inference.serving import manager, policy
+
+    def eager(aliases: Any, views: Any, serving: Any) -> Any:
+        return replace(policy.plan(aliases, views, serving), serve=aliases.live)
+
+    _replace(manager.__name__, "plan", eager)
+
+
 CONTROLS: dict[str, Callable[[], None]] = {
     "sweep off": sweep_off,
     "inbox off": inbox_off,
     "fencing off": fencing_off,
     "guard off": guard_off,
+    "hash check off": hash_check_off,
+    "managed is serving": managed_is_serving,
 }
 
 

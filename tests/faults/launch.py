@@ -44,6 +44,17 @@ class Launch(msgspec.Struct, frozen=True):
         """A beat."""
         return self._celery(f"beat-{number}", "-A", "tests.faults.beat_app:app", "beat", "--pidfile=")
 
+    def inference(self, healthy: Check) -> Service:
+        """The prediction API."""
+        words = (sys.executable, "-m", "tests.faults.inference_main")
+        return Service(
+            name="inference",
+            command=Command(argv=words, env=self.environment, cwd=str(ROOT)),
+            healthy=healthy,
+            end_with=((signal.SIGTERM, 2.0),),
+            log_file=self.folder / "inference.log",
+        )
+
     def _celery(self, name: str, *words: str, **extra: str) -> Service:
         ready = self.folder / f"{name}.ready"
         environment = {**self.environment, "READY_FILE": str(ready), **extra}
