@@ -42,12 +42,8 @@ async def create_snapshot_table(
 
 
 async def create_snapshot_table_as(connection: AsyncConnection, table: str, number: int, query: str) -> None:
-    """Creates and fills the table of a snapshot from a query.
-
-    VACUUM marks rows as visible to all only once their commit is on disk, so this commit waits for that.
-    """
+    """Creates and fills the table of a snapshot from a query."""
     name = qualified(table, number)
-    await connection.exec_driver_sql("SET LOCAL synchronous_commit = on")
     await connection.exec_driver_sql(f"DROP TABLE IF EXISTS {name}")
     await connection.exec_driver_sql(f"CREATE TABLE {name} WITH (autovacuum_enabled = false) AS {query}")
 
