@@ -10,15 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
+from common.datasets.looking import NULLS
 from common.datasets.spec import CsvSource, DatasetSpec
 from services.ingest.checks import SHOWN_ROWS, OffendingRow, RejectedError, wanted_columns
 
 BLOCK_BYTES = 1 << 20
-# What stands for "no value": pandas's list.
-NULLS = (
-    *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN"),
-    *("<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
-)
 CODECS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".lz4": "lz4", ".br": "brotli"}
 
 

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from common.database.tables import rejections
 from common.datasets import DatasetSpec, fingerprint, load_spec, load_specs
+from common.datasets.drafting import complete_spec
 from common.datasets.files import Fingerprint
 from common.datasets.spec import SeabornSource
 from common.errors import SourceUnavailableError
@@ -68,6 +69,8 @@ def handlers(missing: Missing = nothing_missing) -> Handlers:
     async def on_ingest_requested(event: IngestRequested, unit: UnitOfWork) -> Sequence[Event]:
         path = unit.settings.datasets_dir / f"{event.data.dataset}.toml"
         spec = await asyncio.to_thread(load_spec, path)
+        if spec.inferred:
+            spec = await asyncio.to_thread(complete_spec, path, spec, unit.settings.data_dir)
         return await _Ingest(event, unit, spec, missing).run()
 
     return {IngestRequested: on_ingest_requested}
