@@ -1,4 +1,4 @@
-"""Load: wrk for the highest rate and for latencies of one connection, and a paced client for latencies at a given rate."""
+"""Load: wrk for the highest rate and the latency of one connection; a paced client for latencies at a given rate."""
 
 import asyncio
 import re
@@ -6,6 +6,7 @@ import statistics
 import subprocess
 import tempfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import cast
@@ -20,6 +21,7 @@ class Load:
     """What a run of wrk found."""
 
     per_s: float
+    requests: int
     p50_ms: float
     p99_ms: float
     failed: int
@@ -34,14 +36,32 @@ def wrk(url: str, body: bytes, *, connections: int, seconds: float, core: int | 
         )
         script.flush()
         pinned = ["taskset", "-c", str(core)] if core is not None else []
-        command = [*pinned, "wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--latency", "-s", script.name, url]
+        command = [
+            *pinned,
+            "wrk",
+            "-t1",
+            f"-c{connections}",
+            f"-d{max(1, round(seconds))}s",
+            "--latency",
+            "-s",
+            script.name,
+            url,
+        ]
         found = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     rate = re.search(r"Requests/sec:\s+([\d.]+)", found)
     failed = re.search(r"Non-2xx or 3xx responses: (\d+)", found)
     errors = re.search(r"Socket errors: .*", found)
     assert rate is not None, found
     assert errors is None, found
-    return Load(float(rate[1]), _percentile(found, "50"), _percentile(found, "99"), int(failed[1]) if failed else 0)
+    requests = re.search(r"(\d+) requests in", found)
+    assert requests is not None, found
+    return Load(
+        float(rate[1]),
+        int(requests[1]),
+        _percentile(found, "50"),
+        _percentile(found, "99"),
+        int(failed[1]) if failed else 0,
+    )
 
 
 def _percentile(found: str, name: str) -> float:
@@ -56,11 +76,12 @@ def paced(port: int, body: bytes, *, rate: float, seconds: float, connections: i
 
 
 async def _paced(port: int, body: bytes, rate: float, seconds: float, connections: int) -> float:
-    head = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+    head = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    head += b"Content-Length: %d\r\n\r\n" % len(body)
     clients = [_Client() for _ in range(connections)]
     loop = asyncio.get_running_loop()
     for client in clients:
-        await loop.create_connection(lambda client=client: client, "127.0.0.1", port)  # type: ignore[misc] # bound per turn
+        await loop.create_connection(partial(_itself, client), "127.0.0.1", port)
     idle = list(clients)
     latencies: list[float] = []
     begun = perf_counter()
@@ -70,16 +91,21 @@ async def _paced(port: int, body: bytes, rate: float, seconds: float, connection
         due = int((perf_counter() - begun) * rate)
         while sent < min(due, total):
             start = begun + sent / rate
-            while not idle:
+            while not idle:  # noqa: ASYNC110 - a client that spins is on time
                 await asyncio.sleep(0)
             idle.pop().send(head + body, start, latencies, idle)
             sent += 1
         await asyncio.sleep(0)
-    while len(idle) < len(clients):
+    while len(idle) < len(clients):  # noqa: ASYNC110 - likewise
         await asyncio.sleep(0)
     for client in clients:
         client.close()
     return statistics.quantiles(latencies, n=100)[98] * 1000
+
+
+def _itself(client: "_Client") -> "_Client":
+    """What makes the protocol of a connection."""
+    return client
 
 
 class _Client(asyncio.Protocol):
