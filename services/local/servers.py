@@ -112,7 +112,7 @@ def free_port(preferred: int, taken: Sequence[int] = (), *, host: str = LOOPBACK
 
 def plain_environment() -> dict[str, str]:
     """The environment of a server: nothing of ours, so no secret of ours."""
-    return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+    return {"PATH": os.defpath, "LC_ALL": "C.UTF-8", "TZ": "UTC"}
 
 
 def _package_folder(name: str) -> Path:

@@ -2,8 +2,8 @@
 
 import asyncio
 import json
-import os
 import shlex
+import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -111,8 +111,8 @@ def near(path: Path) -> str:
 def rookery_command() -> str:
     """How to call this command here: by its name where the shell finds it, else by its path."""
     script = Path(sys.executable).parent / "rookery"
-    on_path = any(Path(folder or ".") == script.parent for folder in os.environ.get("PATH", "").split(os.pathsep))
-    return "rookery" if on_path else near(script)
+    found = shutil.which("rookery")
+    return "rookery" if found and Path(found) == script else near(script)
 
 
 def _sample_record(settings: Settings, default: str | None) -> dict[str, Any] | None:

@@ -1,8 +1,8 @@
 """What a stack runs on: the servers that were given, the ones it starts itself, its ports and its secrets."""
 
-import os
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
@@ -11,7 +11,7 @@ import msgspec
 from common.errors import SettingsError
 from common.settings import SECRETS, Settings, load_settings
 from services.local.home import Home
-from services.local.servers import LOOPBACK, Postgres, Redis, free_port, place_postgres
+from services.local.servers import DATABASE, LOOPBACK, Postgres, Redis, ServerError, free_port, place_postgres
 
 FLOWER_USER = "rookery"
 ANYWHERE = {"0.0.0.0", "::", ""}  # noqa: S104 - compared with, not bound to
@@ -239,8 +239,34 @@ def psql_url(settings: Settings) -> str:
     return parts._replace(netloc=user + parts.netloc.rpartition("@")[2]).geturl()
 
 
-def tool_environment(home: Home, settings: Settings) -> dict[str, str]:
+def tool_environment(home: Home, settings: Settings, environment: Mapping[str, str]) -> dict[str, str]:
     """The variables with which psql and redis-cli find their passwords."""
     password = unquote(urlsplit(settings.redis).password or "")
     extra = {"PGPASSFILE": str(home.secret("pgpass")), "PGAPPNAME": "rookery psql"}
-    return {**os.environ, **extra, **({"REDISCLI_AUTH": password} if password else {})}
+    return {**environment, **extra, **({"REDISCLI_AUTH": password} if password else {})}
+
+
+def make_database(around: Surroundings) -> None:
+    """Creates the embedded server's database where there is none yet."""
+    import psycopg
+    from psycopg import sql
+
+    url = around.settings.database("").rpartition("/")[0] + "/postgres"
+    with psycopg.connect(url, autocommit=True) as connection:
+        if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,)).fetchone() is None:
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
+
+
+def wait_for_database(url: str, runs: Callable[[], bool], *, seconds: float = 30.0) -> None:
+    """Waits until a server that was just started takes a connection. Raises ServerError where it ends or is late."""
+    import psycopg
+
+    deadline = time.monotonic() + seconds
+    while runs() and time.monotonic() < deadline:
+        try:
+            psycopg.connect(url, connect_timeout=3).close()
+        except psycopg.OperationalError:
+            time.sleep(0.05)
+        else:
+            return
+    raise ServerError("PostgreSQL did not start; see logs/postgres.log")

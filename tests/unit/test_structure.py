@@ -10,7 +10,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ("common", "services", "beat", "migrations")
-# Each process has one place that reads the environment and opens connections.
+# Each process has one place that reads the environment and opens connections; for the calls of the command line that
+# work on a running instance it is the session.
 COMPOSITION_ROOTS = {
     "services/ingest/worker.py",
     "services/preprocess/worker.py",
@@ -18,6 +19,7 @@ COMPOSITION_ROOTS = {
     "services/inference/main.py",
     "services/console/main.py",
     "services/local/cli.py",
+    "services/local/session.py",
     "beat/app.py",
     "migrations/env.py",
 }

@@ -12,7 +12,6 @@ from common.features import Floats
 from services.inference.serving.pickled import HEADER, Answers, Job
 
 TIME_LIMIT_S = 60.0
-_PASSED_ON = ("PATH", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "HOME")
 
 
 class Trial:
@@ -59,14 +58,19 @@ class Trial:
     async def _running(self) -> asyncio.subprocess.Process:
         if self._child is None or self._child.returncode is not None:
             root = str(Path(__file__).parents[3])
-            kept = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
             self._child = await asyncio.create_subprocess_exec(
                 self._python,
                 "-m",
                 "services.inference.serving.pickled",
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
-                env={**kept, "PYTHONPATH": root, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+                env={
+                    "PATH": os.defpath,
+                    "LC_ALL": "C.UTF-8",
+                    "PYTHONPATH": root,
+                    "OMP_NUM_THREADS": "1",
+                    "OPENBLAS_NUM_THREADS": "1",
+                },
                 cwd=root,
             )
         return self._child

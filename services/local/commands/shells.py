@@ -15,7 +15,11 @@ def psql_command(arguments: Sequence[str]) -> NoReturn:
     """Becomes psql."""
     session = open_session()
     program = postgres_binaries(server_account()) / "psql"
-    _become(program, [psql_url(session.settings), *arguments], tool_environment(session.home, session.settings))
+    _become(
+        program,
+        [psql_url(session.settings), *arguments],
+        tool_environment(session.home, session.settings, session.environment),
+    )
 
 
 def redis_command(arguments: Sequence[str]) -> NoReturn:
@@ -26,7 +30,11 @@ def redis_command(arguments: Sequence[str]) -> NoReturn:
     database = parts.path.strip("/")
     words += ["-n", database] if database.isdigit() else []
     words += ["--user", parts.username] if parts.username else []
-    _become(redis_program("redis-cli"), [*words, *arguments], tool_environment(session.home, session.settings))
+    _become(
+        redis_program("redis-cli"),
+        [*words, *arguments],
+        tool_environment(session.home, session.settings, session.environment),
+    )
 
 
 def _become(program: Path, arguments: Sequence[str], environment: dict[str, str]) -> NoReturn:
