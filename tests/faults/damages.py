@@ -14,6 +14,8 @@ import numpy as np
 
 from common.bundles.layout import BUNDLE, MANIFEST, PREDICTOR
 from common.bundles.manifest import Manifest, PredictorEntry, decode, encode, sign
+from common.features import Encoder
+from common.predictors import load_predictor
 from tests.bundles import KEY
 
 HUGE_BYTES = 3 * 2**30
@@ -119,23 +121,33 @@ def _hostile_pickle(folder: Path, _source: random.Random, marker: Path) -> None:
 
 def _hostile_predictor(folder: Path, _source: random.Random, marker: Path) -> None:
     """A pickle in the place of arrays, as numpy would unpickle it if it were allowed to."""
-    file = io.BytesIO()
-    np.savez(file, values=np.array([_Hostile(marker)], dtype=object))
-    (folder / PREDICTOR).write_bytes(file.getvalue())
+    (folder / PREDICTOR).write_bytes(_packed({"values": np.array([_Hostile(marker)], dtype=object)}))
 
 
 def _forge(folder: Path, _source: random.Random, _marker: Path) -> None:
-    """Arrays of a whole predictor, of which only the answers to no sample differ: valid in itself, but not trained.
+    """A forest with other leaves where no sample of the manifest comes to: whole, and no longer what was trained.
 
-    The leaves that no sample reaches get another class; so only the hash can tell.
+    Only its hash can tell: the samples are answered as they should be.
     """
+    manifest = decode((folder / MANIFEST).read_bytes(), Manifest)
     with np.load(io.BytesIO((folder / PREDICTOR).read_bytes())) as arrays:
-        changed = {name: arrays[name].copy() for name in arrays.files}
-    name = max((one for one in changed if changed[one].ndim == 2), key=lambda one: changed[one].size)
-    changed[name] = changed[name][:, ::-1]
+        parts = {name: arrays[name] for name in arrays.files}
+    rows = Encoder(manifest.features).encode(manifest.samples.records)
+    trained = load_predictor({PREDICTOR: _packed(parts)}, manifest).predict_proba(rows)
+    for leaf in range(len(parts["value"])):
+        value = parts["value"].copy()
+        value[leaf] = np.roll(value[leaf], 1)
+        forged = _packed({**parts, "value": value})
+        if np.array_equal(load_predictor({PREDICTOR: forged}, manifest).predict_proba(rows), trained):
+            parts["value"] = value
+    (folder / PREDICTOR).write_bytes(_packed(parts))
+
+
+def _packed(arrays: dict[str, Any]) -> bytes:
+    """The arrays as the content of a file."""
     file = io.BytesIO()
-    np.savez(file, **changed)
-    (folder / PREDICTOR).write_bytes(file.getvalue())
+    np.savez(file, **arrays)
+    return file.getvalue()
 
 
 def _samples(folder: Path, source: random.Random, marker: Path) -> None:

@@ -7,7 +7,7 @@ import msgspec
 
 from tests.faults.ground import Ground
 from tests.faults.outcome import Outcome
-from tests.faults.rows import postgres_faults, processes, queues, redis_faults, schedules, serving
+from tests.faults.rows import http, postgres_faults, processes, queues, redis_faults, schedules, serving
 
 Run = Callable[[Ground], Awaitable[Outcome]]
 
@@ -41,6 +41,8 @@ ROWS = (
     _row("damaged", serving.damaged, {"count": 200}, {"count": 5_000}),
     _row("folders", serving.folders, {}, {}),
     _row("broken-newest", serving.restarts, {}, {}),
+    _row("malformed", http.malformed_requests, {"count": 2_000}, {"count": 200_000}),
+    _row("slow", http.slow_connections, {"count": 400, "seconds": 22}, {"count": 400, "seconds": 30}),
     _row("two-beats", schedules.doubled, {"seconds": 10}, {"seconds": 60}),
 )
 
@@ -66,4 +68,6 @@ CONTROLS = (
     _control("duplicates", queues.duplicates, "inbox off", "twice", count=60),
     _control("SIGSTOP", processes.late_holder, "fencing off", "twice", count=1),
     _control("garbage", queues.garbage_in_queues, "guard off", "deaths of their own", count=40),
+    _control("damaged bundles", serving.damaged, "hash check off", "unverified", count=3, kinds=("predictor forged",)),
+    _control("reload", serving.reloads, "managed is serving", "unanswered", count=10),
 )
