@@ -37,7 +37,7 @@ COLUMNS = (
     "species text, island text, bill_length_mm float8, bill_depth_mm float8, flipper_length_mm float8,"
     " body_mass_g float8, sex text"
 )
-TO_SQL_ROWS = 200_000
+TO_SQL_ROWS = 1_000_000
 
 
 def make_rows(folder: Path, rows: int) -> None:
@@ -78,27 +78,26 @@ def highest_mb() -> float:
 
 
 async def measure(settings: Settings) -> None:
-    """In the process of its own: one ingest and one preprocess; prints seconds and memory."""
+    """In the process of its own: one ingest and one preprocess; prints seconds and memory.
+
+    Showing the tables is timed apart: the chain goes on meanwhile.
+    """
     async with database_engine(settings, "bench") as engine:
         desk = Desk(settings, engine)
-        began = time.perf_counter()
-        ingested = await desk.ingest("big")
-        middle = time.perf_counter()
-        peak = highest_mb()
         desk.after_commit = False
+        moments = [time.perf_counter()]
+        ingested = await desk.ingest("big")
+        moments.append(time.perf_counter())
+        peak = highest_mb()
+        await expose(engine, "big")
+        moments.append(time.perf_counter())
         announced = await desk.preprocess(ingested)
-        end = time.perf_counter()
+        moments.append(time.perf_counter())
         await expose(engine, "big_preprocessed")
-        shown = time.perf_counter()
-        last = highest_mb()
-    figures = {
-        "ingest_s": middle - began,
-        "preprocess_s": end - middle,
-        "show_s": shown - end,
-        "ingest_mb": peak,
-        "both_mb": last,
-    }
-    print(json.dumps(figures | {"answer": announced.type}))
+        moments.append(time.perf_counter())
+    names = ("ingest_s", "show_s", "preprocess_s", "show_encoded_s")
+    figures = {name: end - begin for name, begin, end in zip(names, moments[:-1], moments[1:], strict=True)}
+    print(json.dumps(figures | {"ingest_mb": peak, "both_mb": highest_mb(), "answer": announced.type}))
 
 
 async def bare_copy(url: str, path: Path) -> float:
@@ -221,12 +220,15 @@ def run(url: str, shared: Path, rows: int, kind: str) -> dict[str, object]:
         ("pandas.to_sql, its defaults", f"{pandas_rate:,.0f} rows/s; ours is {ingest_rate / pandas_rate:.0f}x"),
         ("preprocess", f"{preprocess_rate:,.0f} rows/s, {ours['both_mb']:.0f} MB"),
         ("bare CREATE TABLE AS", f"{rows / ctas_s:,.0f} rows/s; ours is {preprocess_rate * ctas_s / rows:.0%}"),
-        ("until everybody sees it, after the chain went on", f"{ours['show_s']:.2f} s"),
+        (
+            "analyzed and shown to everybody, while the chain goes on",
+            f"{ours['show_s']:.2f} s and {ours['show_encoded_s']:.2f} s",
+        ),
         ("CREATE TABLE AS in parallel, in no order", f"{rows / parallel_s:,.0f} rows/s"),
     ]
     print(f"{rows:,} rows, {os.cpu_count()} cores")
     for name, figure in lines:
-        print(f"  {name:48} {figure}")
+        print(f"  {name:58} {figure}")
     return {"rows": rows, "kind": kind, "copy_s": copy_s, "ctas_s": ctas_s, "to_sql_rows_per_s": pandas_rate, **ours}
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from common.datasets.spec import DatasetSpec
 from common.errors import DataError
@@ -163,17 +163,16 @@ def _filled(feature: Feature) -> str:
     return f"coalesce({quote(feature.name)}, {fill})"
 
 
-async def encode(engine: AsyncEngine, spec: DatasetSpec, number: int, features: Features) -> None:
-    """Makes the encoded table of a snapshot, in the same order of rows, in a transaction of its own."""
+async def encode(connection: AsyncConnection, spec: DatasetSpec, number: int, features: Features) -> None:
+    """Makes the encoded table of a snapshot, in the same order of rows, in the connection's transaction."""
     columns, expressions = encoding(features)
     named = ", ".join(
         f"{expression} AS {quote(column.name)}" for expression, column in zip(expressions, columns, strict=True)
     )
     query = f"SELECT {named} FROM ONLY {qualified(exposed(spec.name), number)} WHERE {_kept(spec)}"
-    async with engine.begin() as connection:
-        await in_source_order(connection)
-        await create_snapshot_table_as(connection, exposed_preprocessed(spec.name), number, query)
-        await close_snapshot_table(connection, exposed_preprocessed(spec.name), number)
+    await in_source_order(connection)
+    await create_snapshot_table_as(connection, exposed_preprocessed(spec.name), number, query)
+    await close_snapshot_table(connection, exposed_preprocessed(spec.name), number)
 
 
 async def _fetch(connection: AsyncConnection, query: str) -> Sequence[Any]:

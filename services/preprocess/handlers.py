@@ -74,7 +74,7 @@ async def _cleaned(engine: AsyncEngine, spec: DatasetSpec, number: int) -> Clean
             return Cleaned(snapshot.features, snapshot.rows_kept, snapshot.rows_dropped)
         _check_columns(spec, snapshot)
         cleaned = await find_features(connection, spec, number, rows=snapshot.rows)
-        await encode(engine, spec, number, cleaned.features)
+        await encode(connection, spec, number, cleaned.features)
         return cleaned
 
 
