@@ -92,9 +92,7 @@ async def slow_connections(ground: Ground, *, count: int, seconds: float) -> Out
     async with Parlour(ground, "slow", Models(trees=3)) as parlour, parlour.clients():
         await asyncio.sleep(5)
         slow_from = time.time()
-        lives = await asyncio.gather(
-            *(_trickle(parlour, body=number % 2 == 1, seconds=seconds) for number in range(count))
-        )
+        lives = await _trickles(parlour.port, count, seconds)
         until = time.time()
         served = parlour.history.of(Served)
         steady, during = (
