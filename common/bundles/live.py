@@ -93,6 +93,7 @@ async def choose_live(
                 live=version,
                 previous=row.live if row.live != version else row.previous,
                 candidate=None if row.candidate == version else row.candidate,
+                shadow_share=0.0 if row.candidate == version else row.shadow_share,
                 trail=list(dict.fromkeys(trail))[:TRAIL_LENGTH],
                 decided_at=func.clock_timestamp(),
             )

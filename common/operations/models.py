@@ -222,6 +222,7 @@ async def rollback(
         trail=trail,
         previous=trail[1] if len(trail) > 1 else None,
         candidate=None if row.candidate == target else row.candidate,
+        shadow_share=0.0 if row.candidate == target else row.shadow_share,
         decided_at=func.clock_timestamp(),
     )
     await record_decision(connection, model=name, version=target, action="rollback", actor=by, reason=reason)

@@ -133,11 +133,12 @@ class Hub:
 
     async def _stop(self) -> None:
         tasks, self._tasks = self._tasks, []
+        # Before the first await: a page that opens meanwhile starts anew, and keeps what it then finds.
+        self._latest.clear()
+        self._last_id = "$"
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._latest.clear()
-        self._last_id = "$"
 
     def _send(self, message: Message, *, keep: bool = False) -> None:
         if keep:
