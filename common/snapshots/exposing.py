@@ -106,9 +106,7 @@ async def _children_of_parent(connection: AsyncConnection, table: str, columns: 
     )
     row = found.first()
     if row is None:
-        listing = ", ".join(f"{quote(name)} {kind}" for name, kind in columns)
-        await connection.exec_driver_sql(f"CREATE TABLE {parent(table)} ({listing})")
-        await refuse_changes(connection, parent(table))
+        await _create_parent(connection, table, columns)
         return []
     if not row.ours:
         raise ExposureError(f"{PUBLIC}.{table} is a table of somebody else; rename it, or the data set")
@@ -163,10 +161,40 @@ async def _alter_columns(connection: AsyncConnection, table: str, before: Column
         async with connection.begin_nested():
             await _replace_columns(connection, table, old[same:], after[same:])
     except DBAPIError as error:
+        if _sqlstate(error) == "54011":  # too many columns: those that were dropped count, too
+            await _rebuild(connection, table, after)
+            return
         if _sqlstate(error) != "2BP01":  # dependent objects still exist
             raise
         gone = [name for name in old if name not in kinds]
         await _replace_columns(connection, table, gone, [column for column in after if column[0] not in old])
+
+
+async def _rebuild(connection: AsyncConnection, table: str, columns: Columns) -> None:
+    """Makes the parent anew, with the grants it had. Its views would stand in the way, and are told."""
+    granted = await connection.execute(
+        text(
+            "SELECT CASE WHEN g.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(g.grantee)) END AS grantee,"
+            " g.privilege_type, g.is_grantable FROM pg_class c, aclexplode(c.relacl) g"
+            " WHERE c.relname = :name AND c.relnamespace = to_regnamespace(:schema) AND g.grantee <> c.relowner"
+        ),
+        {"name": table, "schema": PUBLIC},
+    )
+    grants = [
+        f"GRANT {row.privilege_type} ON {parent(table)} TO {row.grantee}"
+        + (" WITH GRANT OPTION" if row.is_grantable else "")
+        for row in granted
+    ]
+    await connection.exec_driver_sql(f"DROP TABLE {parent(table)}")
+    await _create_parent(connection, table, columns)
+    for grant in grants:
+        await connection.exec_driver_sql(grant)
+
+
+async def _create_parent(connection: AsyncConnection, table: str, columns: Columns) -> None:
+    listing = ", ".join(f"{quote(name)} {kind}" for name, kind in columns)
+    await connection.exec_driver_sql(f"CREATE TABLE {parent(table)} ({listing})")
+    await refuse_changes(connection, parent(table))
 
 
 async def _replace_columns(connection: AsyncConnection, table: str, gone: list[str], come: Columns) -> None:

@@ -154,8 +154,9 @@ class _Ingest:
             try:
                 loaded = await load(connection, spec, number, open_batches(spec, data_dir))
             except PostgresError as error:
-                if str(error.sqlstate or "").startswith("22"):  # data exception: PostgreSQL refuses a value
-                    raise RejectedError(f"PostgreSQL refuses a value: {error}") from error
+                # a data exception, or a limit: a character, a number of columns, a length that PostgreSQL refuses
+                if str(error.sqlstate or "").startswith(("22", "54")):
+                    raise RejectedError(f"PostgreSQL refuses the rows: {error}") from error
                 raise
             if await asyncio.to_thread(fingerprint, spec, data_dir) != mark:
                 await transaction.rollback()

@@ -6,6 +6,7 @@ from functools import partial
 
 import msgspec
 from sqlalchemy import func
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from common.datasets import DatasetSpec, load_spec
@@ -74,7 +75,12 @@ async def _cleaned(engine: AsyncEngine, spec: DatasetSpec, number: int) -> Clean
             return Cleaned(snapshot.features, snapshot.rows_kept, snapshot.rows_dropped)
         _check_columns(spec, snapshot)
         cleaned = await find_features(connection, spec, number, rows=snapshot.rows)
-        await encode(connection, spec, number, cleaned.features)
+        try:
+            await encode(connection, spec, number, cleaned.features)
+        except DBAPIError as error:
+            if not str(getattr(error.orig, "sqlstate", "")).startswith("54"):  # a limit of PostgreSQL
+                raise
+            raise DataError(f"the encoded table is too wide for PostgreSQL: {error.orig}") from error
         return cleaned
 
 
