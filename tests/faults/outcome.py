@@ -11,7 +11,7 @@ from tests.faults.arena import Arena
 from tests.faults.chain import STEPS
 from tests.faults.checker import Findings, check, refusals
 from tests.faults.collect import collect
-from tests.faults.history import Fault, Handled, Lived, Record
+from tests.faults.history import Fault, Handled, Lived, Record, Run, Served
 
 Figure = int | float | str | None
 
@@ -98,9 +98,13 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
         return max((after - before for before, after in itertools.pairwise(moments)), default=0.0)
 
     def drained_s(self) -> float | None:
-        """Seconds from the end of the last fault until no run was open."""
+        """Seconds from the end of the last fault to the last effect and the last end of a run."""
+        if self.drained_at is None:
+            return None
         last = max((fault.over_at for fault in self.faults()), default=0.0)
-        return max(0.0, self.drained_at - last) if self.drained_at is not None else None
+        ends = [one.at for one in self.records if isinstance(one, Handled)]
+        ends += [one.ended_at for one in self.records if isinstance(one, Run) and one.ended_at is not None]
+        return max(0.0, max(ends, default=last) - last)
 
     def deaths(self) -> list[Lived]:
         """The ends of processes that nobody had planned."""
@@ -120,6 +124,7 @@ async def judge(arena: Arena, outcome: Outcome, *, drain_s: float = 60.0, deaths
     outcome.exactly("deaths of their own", len(judged.deaths()), expected=deaths)
     outcome.exactly("refused", len(refusals(judged.records)), expected=0)
     effects = [one for one in judged.records if isinstance(one, Handled)]
+    outcome.figures["predictions"] = sum(isinstance(one, Served) for one in judged.records)
     outcome.figures |= {"runs": len({one.run for one in effects}), "effects": len(effects)}
     outcome.mark("drained s", judged.drained_s(), at_most=30)
     return judged

@@ -16,6 +16,7 @@ from services.local.health import answers_http
 from services.local.servers import LOOPBACK
 from services.local.supervisor import Supervisor
 from tests.bundles import KEY, Folder, Trained, records, train
+from tests.faults.arena import Arena
 from tests.faults.ground import Ground, pick_port, plain_environment
 from tests.faults.history import History, Released, Served
 from tests.faults.launch import Launch
@@ -68,10 +69,20 @@ class Parlour:
 
     client: aiohttp.ClientSession
 
-    def __init__(self, ground: Ground, name: str, models: Models, *, control: str = "", **settings: str) -> None:
+    def __init__(
+        self,
+        ground: Ground,
+        name: str,
+        models: Models,
+        *,
+        history: History | None = None,
+        control: str = "",
+        **settings: str,
+    ) -> None:
         self.run = ground.new_run(name)
         self.models = models
-        self.history = History(self.run / "history.jsonl")
+        self.history = history or History(self.run / "history.jsonl")
+        self._owns_history = history is None
         self.folder = Folder(self.run / "shared" / "models")
         self.folder.models_dir.mkdir(parents=True)
         self.port = pick_port()
@@ -93,7 +104,8 @@ class Parlour:
     async def __aenter__(self) -> Self:
         """Serves version 1."""
         self.publish(1)
-        self._stack.callback(self.history.close)
+        if self._owns_history:
+            self._stack.callback(self.history.close)
         self._supervisor.start(self._launch.inference(answers_http(LOOPBACK, self.port, "/health")))
         self._stack.push_async_callback(self._supervisor.end, ["inference"])
         timeout = aiohttp.ClientTimeout(total=_TIMEOUT_S)
@@ -191,3 +203,15 @@ class Parlour:
                         return time.time()
             await asyncio.sleep(0.01)
         return None
+
+
+@contextlib.asynccontextmanager
+async def predictions(ground: Ground, arena: Arena, *, per_s: float = 20.0) -> AsyncIterator[None]:
+    """A prediction API beside a run, asked all the while; its answers go into the run's history."""
+    around = {"REDIS_URL": arena.redis_url(), "DATABASE_URL": arena.settings.database_url}
+    name = f"{arena.folder.name}-inference"
+    async with (
+        Parlour(ground, name, Models(trees=3), history=arena.history, **around) as parlour,
+        parlour.clients(1, per_s=per_s),
+    ):
+        yield

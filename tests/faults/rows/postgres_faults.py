@@ -7,13 +7,14 @@ from tests.faults.arena import Plan, running
 from tests.faults.ground import Ground
 from tests.faults.load import load
 from tests.faults.outcome import Outcome, judge, spread
+from tests.faults.parlour import predictions
 
 
 async def restarts(ground: Ground, *, count: int, down_s: float = 1.0) -> Outcome:
     """An immediate shutdown (or, each third time, a kill), back after a second; no process of ours ends by it."""
     outcome = Outcome(row="Postgres immediate restart")
     async with running(ground, Plan(name="postgres-restarts")) as arena:
-        async with load(arena):
+        async with predictions(ground, arena), load(arena):
             await asyncio.sleep(1)
             for number in range(count):
                 how = signal.SIGKILL if number % 3 == 2 else signal.SIGQUIT

@@ -11,6 +11,7 @@ from tests.faults.chain import HANDLERS
 from tests.faults.ground import Ground
 from tests.faults.load import ask, load
 from tests.faults.outcome import Outcome, judge, spread
+from tests.faults.parlour import predictions
 
 STAGES = ("claimed", "handled", "committed", "published", "finished")
 
@@ -20,7 +21,7 @@ async def kills(ground: Ground, *, count: int, every_s: float = 2.0, control: st
     outcome = Outcome(row="kill -9 a random process")
     random = chosen(1)
     async with running(ground, Plan(name="kills", workers=2, control=control)) as arena:
-        async with load(arena):
+        async with predictions(ground, arena), load(arena):
             await asyncio.sleep(1)
             for number in range(count):
                 name = random.choice(arena.names("beat") if number % 7 == 6 else _workers(arena))

@@ -8,6 +8,7 @@ from tests.faults.ground import Ground, pick_port
 from tests.faults.history import Run
 from tests.faults.load import ask_many, load
 from tests.faults.outcome import Judged, Outcome, judge, spread
+from tests.faults.parlour import predictions
 
 SLOW = ("a_fits_1s", "b")
 
@@ -17,7 +18,7 @@ async def restarts(ground: Ground, *, count: int, down_s: float = 1.0) -> Outcom
     outcome = Outcome(row="Redis kill -9 and restart, tasks in flight")
     in_flight = []
     async with running(ground, Plan(name="redis-restarts", workers=2)) as arena:
-        async with load(arena, datasets=SLOW, per_s=1):
+        async with predictions(ground, arena), load(arena, datasets=SLOW, per_s=1):
             await asyncio.sleep(1.5)
             for _ in range(count):
                 in_flight.append(await _leased(arena))
@@ -72,7 +73,7 @@ async def outage(ground: Ground, *, seconds: float) -> Outcome:
     """Redis is away for a while; requests are taken all the time."""
     outcome = Outcome(row=f"Redis away for {seconds:g} s")
     async with running(ground, Plan(name="redis-outage")) as arena:
-        async with load(arena):
+        async with predictions(ground, arena), load(arena):
             await asyncio.sleep(1)
             await arena.take_down("redis", seconds)
             await asyncio.sleep(3)
