@@ -27,7 +27,7 @@ ADDRESSES = (
     "/try",
     "/api",
 )
-_INLINE = re.compile(rb"<script[^>]*(?<!src)>(.+?)</script>", re.DOTALL)
+_INLINE = re.compile(rb"<script(?![^>]*\ssrc=)[^>]*>(.+?)</script>", re.DOTALL)
 _KINDS = {
     ".js": "text/javascript",
     ".mjs": "text/javascript",

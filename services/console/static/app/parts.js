@@ -1,5 +1,5 @@
 // Small parts that every page is made of.
-import { html, signal, useState } from "./html.js";
+import { html, signal, useRef, useState } from "./html.js";
 import { short } from "./format.js";
 import { setQuery } from "./router.js";
 
@@ -52,11 +52,12 @@ export const Skeleton = ({ rows = 6 }) => html`<div class="panel skeleton" role=
 
 export function Find({ label, name = "q" }) {
   const [text, setText] = useState(new URLSearchParams(location.search).get(name) ?? "");
-  let timer = 0;
+  const timer = useRef(0);
   const type = (event) => {
-    setText(event.target.value);
-    clearTimeout(timer);
-    timer = setTimeout(() => setQuery({ [name]: event.target.value.trim() }), 200);
+    const typed = event.target.value;
+    setText(typed);
+    clearTimeout(timer.current);
+    timer.current = setTimeout(() => setQuery({ [name]: typed.trim() }), 200);
   };
   return html`<label class="find"><span class="sr">${label}</span><${Icon} name="search" /><input type="search" data-find placeholder=${label} value=${text} onInput=${type} /><kbd aria-hidden="true">/</kbd></label>`;
 }

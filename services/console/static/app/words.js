@@ -1,0 +1,66 @@
+// Sentences about runs and events, made from what the server says.
+import { count, figure, plural, short, span } from "./format.js";
+
+export const runState = (run) => (run.state === "running" ? "running" : run.outcome === "failed" ? "failed" : run.outcome ?? run.state);
+
+// The word of a list for an outcome; what went as it should is done.
+const DONE = new Set(["trained", "completed", "loaded", "published", "preprocessed"]);
+export const runWord = (run) => (DONE.has(runState(run)) ? "done" : runState(run));
+
+export function causeOf(run) {
+  if (run.requested_by === "schedule") return "schedule";
+  return run.requested_by.startsWith("console") ? "by hand, here" : `${run.requested_by}, by hand`;
+}
+
+const LIVE = new Set(["live", "previous", "published", "ready", "retired", "dropped"]);
+
+export function outcomeOf(run) {
+  const running = run.bars.filter((bar) => bar.state === "running");
+  if (run.state === "running") {
+    const train = run.bars.filter((bar) => bar.stage === "train" && bar.subject !== run.dataset);
+    const done = train.filter((bar) => bar.state === "done").length;
+    if (train.length > 1) return `training, ${Math.min(done, train.length)} of ${train.length} done`;
+    return running.length ? `${running[0].stage} works` : "waits";
+  }
+  if (run.reason) return run.reason;
+  const held = run.models.filter(({ state }) => state === "held");
+  if (held.length) return held.map(({ model, version }) => `${model} ${version} held`).join(", ");
+  const made = run.models.filter(({ state }) => LIVE.has(state)).length;
+  const parts = [made ? plural(made, "version") + " made" : run.outcome === "unchanged" ? "nothing new" : "no version made"];
+  if (run.retries) parts.push(plural(run.retries, "retry", "retries"));
+  return parts.join(", ");
+}
+
+// What an event is about: a subject in bold and the rest of the line.
+export function aboutEvent(event) {
+  const { data } = event;
+  const version = data.version === undefined ? "" : ` ${data.version}`;
+  const rest = REST[event.type]?.(data, event) ?? "";
+  const bold = data.model ? `${data.model}${version}` : data.family ? data.family : data.snapshot ? `${event.dataset} ${data.snapshot}` : event.subject;
+  return { bold, rest };
+}
+
+const REST = {
+  "ingest.requested": (data) => (data.requested_by === "schedule" ? "the schedule asks" : data.requested_by ? `asked by ${data.requested_by}` : ""),
+  "dataset.ingested": (data) => (data.rows === undefined ? "" : `${count(data.rows)} rows`),
+  "dataset.preprocessed": (data) => [data.rows_kept !== undefined ? `${count(data.rows_kept)} kept` : data.rows !== undefined ? `${count(data.rows)} rows` : "", data.rows_dropped ? `${count(data.rows_dropped)} dropped` : ""].filter(Boolean).join(", "),
+  "dataset.unchanged": () => "nothing new",
+  "dataset.rejected": (data) => data.reason ?? "",
+  "training.requested": (data) => (data.snapshot ? `on snapshot ${data.snapshot}` : ""),
+  "model.trained": (data) => metrics(data.metrics),
+  "model.published": () => "inference verifies and loads it",
+  "model.held": (data) => data.reason ?? "held by the gate",
+  "model.loaded": (data, event) => `verified and in use${event.seconds ? `, in ${span(event.seconds)}` : ""}`,
+  "model.rejected": (data) => data.reason ?? data.error ?? "refused by inference",
+  "run.completed": (data) => data.outcome ?? "no event of the run is open",
+};
+
+function metrics(values) {
+  const [first] = Object.entries(values ?? {}).filter(([, value]) => typeof value === "number");
+  return first ? `${first[0]} ${figure(first[1])}` : "";
+}
+
+export const eventState = (event) => ({ "model.held": "held", "dataset.rejected": "rejected", "dataset.unchanged": "unchanged", "model.rejected": "rejected", "model.loaded": "live" })[event.state === "done" ? event.type : ""] ?? event.state;
+
+export const workerOf = (event) => event.worker ?? (event.queue ? (event.state === "done" ? "" : "nobody yet") : event.type === "model.loaded" || event.type === "model.rejected" ? event.source : "log only");
+export { short };
