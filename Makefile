@@ -10,7 +10,7 @@ up: install  ## the whole system on this machine, in the foreground
 	@$(BIN)/rookery up
 
 test: install  ## every test, on real parts that the tests start themselves
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: install  ## lint, types, import rules
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy . && $(BIN)/lint-imports
@@ -48,3 +48,8 @@ faults-long: install  ## the same with the long numbers: hours
 bench-serving: install  ## the prediction API against the naive service and the bare handler; needs wrk
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --target build/bench-site --no-deps --require-hashes -r bench/serving/requirements.txt
 	@PYTHONPATH=. BENCH_SITE=$(CURDIR)/build/bench-site $(BIN)/python -m bench.serving.run
+
+.PHONY: bench-ingest
+ROWS ?= 1000000
+bench-ingest: install  ## ingest and preprocess against bare COPY, pandas and CREATE TABLE AS; ROWS=10000000 for more
+	@$(BIN)/python bench/ingest.py $(ROWS)
