@@ -248,6 +248,22 @@ def resume(dataset: str) -> None:
     resume_command(dataset)
 
 
+@app.command()
+def backup(file: Annotated[Path, typer.Argument(dir_okay=False, help="The file to write.")]) -> None:
+    """Keep database, models and signing key in one file."""
+    from services.local.commands.backup import backup_command
+
+    backup_command(file)
+
+
+@app.command()
+def restore(file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A file of `backup`.")]) -> None:
+    """Make this instance what a backup holds; no stack may run."""
+    from services.local.commands.backup import restore_command
+
+    restore_command(file)
+
+
 @app.command(context_settings=_PASS_ON)
 def psql(context: typer.Context) -> None:
     """Open psql on this instance's database; arguments are psql's."""

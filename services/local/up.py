@@ -16,10 +16,10 @@ from common.errors import ConflictError, RookeryError
 from common.logs import configure_logs, get_logger
 from services.local import processes
 from services.local.home import Addresses, Home
-from services.local.servers import DATABASE
-from services.local.stack import APPLICATIONS, ENDING, Stack, project_folder
+from services.local.servers import STOP_POSTGRES
+from services.local.stack import APPLICATIONS, ENDING, SERVERS, Stack, project_folder
 from services.local.supervisor import StartError, Supervisor
-from services.local.surroundings import Surroundings, check_database, check_redis, look_around
+from services.local.surroundings import Surroundings, check_database, check_redis, look_around, make_database
 
 log = get_logger(__name__)
 
@@ -97,7 +97,7 @@ class _Up:
             await asyncio.to_thread(check_database, settings)
             self._step("PostgreSQL: the one that was given")
         else:
-            await asyncio.to_thread(_make_database, around)
+            await asyncio.to_thread(make_database, around)
             self._step(f"PostgreSQL 18 at 127.0.0.1:{around.postgres.port}, data in {around.postgres.data}")
         warning = await asyncio.to_thread(check_redis, settings)
         if warning:
@@ -139,7 +139,7 @@ class _Up:
 
     def _end_leftovers(self) -> None:
         """Ends what a stack that was killed has left running, so that nothing works on this instance twice."""
-        ended = processes.end(processes.read_identities(self._home.processes_file), patience_s=3.0)
+        ended = _end_recorded(self._home)
         if ended:
             self._say(f"ended {len(ended)} processes of a stack that was killed")
         self._home.processes_file.unlink(missing_ok=True)
@@ -176,22 +176,21 @@ class _Up:
             self._console.print(text, highlight=False, soft_wrap=True)
 
 
-def _make_database(around: Surroundings) -> None:
-    import psycopg
-    from psycopg import sql
-
-    assert around.postgres is not None  # noqa: S101 - the caller asked
-    url = around.settings.database("").rpartition("/")[0] + "/postgres"
-    with psycopg.connect(url, autocommit=True) as connection:
-        if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,)).fetchone() is None:
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
+def _end_recorded(home: Home) -> list[int]:
+    """Ends the recorded processes: the servers last, and PostgreSQL by the signal that does not wait for sessions."""
+    recorded = processes.read_identities(home.processes_file)
+    others = [identity for identity in recorded if identity.name not in SERVERS]
+    ended = processes.end(others, patience_s=3.0)
+    return ended + processes.end(
+        [identity for identity in recorded if identity.name in SERVERS], first=STOP_POSTGRES, patience_s=4.0
+    )
 
 
 def down(home: Home, console: Console, *, patience_s: float = 30.0) -> None:
     """Ends the running stack and waits for it. Raises ConflictError where none runs."""
     supervisor = home.supervisor()
     if supervisor is None:
-        left = processes.end(processes.read_identities(home.processes_file))
+        left = _end_recorded(home)
         home.processes_file.unlink(missing_ok=True)
         if not left:
             raise ConflictError(f"no stack runs on {home.path}")

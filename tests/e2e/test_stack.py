@@ -23,13 +23,13 @@ ROOT = Path(__file__).parents[2]
 PROGRAM = Path(sys.executable).parent / "rookery"
 PORTS = ("INFERENCE_PORT", "CONSOLE_PORT", "FLOWER_PORT", "REDIS_PORT", "POSTGRES_PORT")
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("stack"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 
 class Running:
     """One stack: a process, its output, and the commands for it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, start: bool = True) -> None:
         self.folder = folder
         self.home = folder / "home"
         self.output = folder / "output.txt"
@@ -42,7 +42,8 @@ class Running:
             "SHARED_DIR": str(folder / "shared"),
             **{name: str(port) for name, port in zip(PORTS, taken, strict=True)},
         }
-        self.process = self._start()
+        if start:
+            self.process = self._start()
 
     def _start(self) -> subprocess.Popen[bytes]:
         with self.output.open("wb") as output:
@@ -252,5 +253,26 @@ def test_what_a_killed_stack_left_is_ended_by_the_next(stack: Running) -> None:
     assert re.search(r"ended \d+ processes of a stack that was killed", text)
     assert not [process for process in left if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
     assert len(stack.versions()) == 3
+    stack.rookery("backup", str(stack.folder / "kept.tar.gz"))
     assert "stopped" in stack.rookery("down")
     assert stack.process.wait(timeout=10) == 0
+
+
+def test_a_backup_makes_another_instance_the_same(stack: Running, tmp_path: Path) -> None:
+    """Restored elsewhere, the same versions answer, with no training; a folder with models is not written over."""
+    backup = stack.folder / "kept.tar.gz"
+    assert backup.stat().st_mode & 0o077 == 0
+    shared = stack.folder / "shared"
+    assert "is not empty" in stack.rookery("restore", str(backup), code=1)
+    shutil.copytree(shared, tmp_path / "shared", ignore=shutil.ignore_patterns("versions", "*.pkl"))
+    other = Running(tmp_path, start=False)
+    try:
+        other.rookery("restore", str(backup))
+        other.start_again()
+        assert "nothing new" in other.wait_up()
+        live = {path.stem: int(path.readlink().parts[2]) for path in (shared / "models").glob("*.pkl")}
+        assert other.versions() == live
+        other.rookery("down")
+        assert other.process.wait(timeout=30) == 0
+    finally:
+        shutil.rmtree(SYSTEM_FOLDER / instance_name(other.home), ignore_errors=True)
