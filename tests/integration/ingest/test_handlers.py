@@ -1,12 +1,16 @@
 """From `ingest.requested` to a snapshot, or to word that nothing changed or fits, on a real PostgreSQL."""
 
 import asyncio
+import gzip
+import io
 import os
 import time
 from collections.abc import Generator
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import text
 
@@ -319,3 +323,30 @@ async def test_an_unknown_data_set_fails_for_good(desk: Desk) -> None:
     """An event about a data set without a spec ends with a sentence that says so."""
     with pytest.raises(UnknownDatasetError, match="there is no data set 'ghosts'"):
         await desk.ingest("ghosts")
+
+
+async def test_the_digest_is_of_the_content_alone(desk: Desk) -> None:
+    """The same rows have the same digest as CSV, quoted, compressed, or as Parquet."""
+    plain = HEAD + "".join(LINES)
+    quoted = '"species"' + plain.removeprefix("species").replace("Torgersen", '"Torgersen"').replace("\n", "\r\n")
+    digests = set()
+    table = pacsv.read_csv(
+        io.BytesIO(plain.encode()), convert_options=pacsv.ConvertOptions(strings_can_be_null=True, null_values=[""])
+    )
+    parquet = io.BytesIO()
+    pq.write_table(table, parquet)
+    for name, content in (
+        ("a.csv", plain.encode()),
+        ("b.csv", quoted.encode()),
+        ("c.csv.gz", gzip.compress(plain.encode())),
+        ("d.parquet", parquet.getvalue()),
+    ):
+        kind = "parquet" if name.endswith("parquet") else "csv"
+        source = f'"{kind}"\npath = "{name}"'
+        spec = PENGUINS.replace('"seaborn"', source).replace('name = "penguins"', "")
+        desk.spec(name[0], spec)
+        desk.data(name, content)
+        answer = await desk.ingest(name[0])
+        assert isinstance(answer, DatasetIngested)
+        digests.add(answer.data.digest)
+    assert len(digests) == 1

@@ -99,7 +99,9 @@ def test_a_few_offending_rows_are_told_and_no_more(tmp_path: Path) -> None:
     assert [row.row for row in caught.value.rows] == [90_001, 90_002, 90_003, 90_004, 90_005]
 
 
-@pytest.mark.parametrize("content", [b"town,rooms,price\n\xff\xfe,1,2\n", gzip.compress(CSV.encode())[:-20]])
+@pytest.mark.parametrize(
+    "content", [b"town,rooms,price\n\xff\xfe,1,2\n", gzip.compress(CSV.encode())[:-20]], ids=["latin", "cut off"]
+)
 def test_damaged_bytes_are_rejected(tmp_path: Path, content: bytes) -> None:
     """Text that is no UTF-8, and a compressed file that was cut off, are told as that."""
     name = "h.csv.gz" if content.startswith(b"\x1f") else "h.csv"
