@@ -243,6 +243,9 @@ def test_ctrl_c_leaves_no_process_behind(stack: Running) -> None:
 
 def test_what_a_killed_stack_left_is_ended_by_the_next(stack: Running) -> None:
     """`kill -9` of `up` itself: the next `up` ends what is left, serves the models again, and `down` ends that one."""
+    if stack.process.poll() is None:
+        stack.rookery("down")
+        stack.process.wait(timeout=30)
     stack.start_again()
     stack.wait_up()
     left = [process for process in stack.members() if process.pid != stack.process.pid]
