@@ -1,5 +1,5 @@
 // Sentences about runs and events, made from what the server says.
-import { count, figure, plural, short, span } from "./format.js";
+import { count, figure, plural, span } from "./format.js";
 
 export const runState = (run) => (run.state === "running" ? "running" : run.outcome === "failed" ? "failed" : run.outcome ?? run.state);
 
@@ -43,7 +43,7 @@ export function aboutEvent(event) {
 const REST = {
   "ingest.requested": (data) => (data.requested_by === "schedule" ? "the schedule asks" : data.requested_by ? `asked by ${data.requested_by}` : ""),
   "dataset.ingested": (data) => (data.rows === undefined ? "" : `${count(data.rows)} rows`),
-  "dataset.preprocessed": (data) => [data.rows_kept !== undefined ? `${count(data.rows_kept)} kept` : data.rows !== undefined ? `${count(data.rows)} rows` : "", data.rows_dropped ? `${count(data.rows_dropped)} dropped` : ""].filter(Boolean).join(", "),
+  "dataset.preprocessed": (data) => [data.rows_kept !== undefined ? `${count(data.rows_kept)} kept` : data.rows !== undefined ? `${count(data.rows)} rows` : "", dropped(data.rows_dropped)].filter(Boolean).join(", "),
   "dataset.unchanged": () => "nothing new",
   "dataset.rejected": (data) => data.reason ?? "",
   "training.requested": (data) => (data.snapshot ? `on snapshot ${data.snapshot}` : ""),
@@ -55,6 +55,11 @@ const REST = {
   "run.completed": (data) => data.outcome ?? "no event of the run is open",
 };
 
+function dropped(reasons) {
+  const many = Object.values(reasons ?? {}).reduce((sum, value) => sum + value, 0);
+  return many ? `${count(many)} dropped` : "";
+}
+
 function metrics(values) {
   const [first] = Object.entries(values ?? {}).filter(([, value]) => typeof value === "number");
   return first ? `${first[0]} ${figure(first[1])}` : "";
@@ -62,5 +67,11 @@ function metrics(values) {
 
 export const eventState = (event) => ({ "model.held": "held", "dataset.rejected": "rejected", "dataset.unchanged": "unchanged", "model.rejected": "rejected", "model.loaded": "live" })[event.state === "done" ? event.type : ""] ?? event.state;
 
-export const workerOf = (event) => event.worker ?? (event.queue ? (event.state === "done" ? "" : "nobody yet") : event.type === "model.loaded" || event.type === "model.rejected" ? event.source : "log only");
-export { short };
+const byInference = ({ type }) => type === "model.loaded" || type === "model.rejected";
+// A worker is host/process/start/namespace: the first two tell people enough.
+const worker = (name) => name.split("/").slice(0, 2).join("/");
+export const workerOf = (event) => (event.worker ? worker(event.worker) : byInference(event) ? event.source : event.state === "done" ? (event.queue ? "" : "log only") : "nobody yet");
+
+const HANDLED = new Set(["ingest.requested", "dataset.ingested", "dataset.preprocessed", "training.requested", "model.published", "model.held"]);
+// What the stream tells was just committed: nobody has handled it yet.
+export const fresh = (event) => (HANDLED.has(event.type) ? { ...event, state: "waiting" } : event);

@@ -9,6 +9,7 @@ import { listen } from "../live.js";
 import { Chip, Find, Icon, NoMatch, Panel, Skeleton, Trouble } from "../parts.js";
 import { setQuery } from "../router.js";
 import { TailTable } from "../tail.js";
+import { fresh } from "../words.js";
 import { DatasetChoice, useDatasetKeys } from "./runs.js";
 
 const TYPES = ["ingest", "dataset", "training", "model", "run"];
@@ -25,8 +26,8 @@ function useTail(path, fits, held) {
   useEffect(() => setExtra({ events: data?.events ?? [], ticks: data?.ticks ?? [] }), [data]);
   const take = () => {
     frame.current = 0;
-    const fresh = pending.current.splice(0);
-    setExtra((before) => before && { ...before, events: merge(before.events, fresh) });
+    const newer = pending.current.splice(0);
+    setExtra((before) => before && { ...before, events: merge(before.events, newer) });
   };
   const heldNow = useRef(held);
   heldNow.current = held;
@@ -34,7 +35,7 @@ function useTail(path, fits, held) {
   useEffect(() => listen(({ name, data: event }) => {
     if (name === "reset") pending.current = [];
     if ((name !== "event" && name !== "settled") || !fitsNow.current(event)) return;
-    pending.current.push({ ...event, settled: name === "settled" });
+    pending.current.push({ ...(name === "event" ? fresh(event) : event), settled: name === "settled" });
     if (heldNow.current || scrollY > 400) setWaiting(new Set(pending.current.map(({ id }) => id)).size);
     else if (!frame.current) frame.current = requestAnimationFrame(take);
   }), []);
@@ -48,11 +49,13 @@ function useTail(path, fits, held) {
   return { data, tail: extra, error, slow, waiting, release };
 }
 
-function merge(events, fresh) {
+function merge(events, newer) {
   const known = new Map(events.map((event) => [event.id, event]));
-  for (const event of fresh) {
-    if (known.has(event.id)) known.set(event.id, { ...known.get(event.id), ...event });
-    else if (!event.settled) known.set(event.id, event);
+  for (const event of newer) {
+    if (known.has(event.id)) {
+      if (event.settled || !known.get(event.id).settled) known.set(event.id, { ...known.get(event.id), ...event });
+    }
+    else known.set(event.id, event);
   }
   return [...known.values()].sort((one, other) => (one.time < other.time ? 1 : one.time > other.time ? -1 : one.id < other.id ? 1 : -1)).slice(0, MOST);
 }
