@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from common.errors import ConflictError, NotFoundError
@@ -75,26 +76,26 @@ async def trigger(
 
 
 async def _join(connection: AsyncConnection, dataset: str) -> tuple[UUID, list[Event]] | None:
-    """Makes the newest run of the data set that is under way urgent; None where there is none."""
-    run = (
-        await connection.execute(
-            text(
-                "UPDATE rookery.runs SET urgent = true WHERE id = (SELECT id FROM rookery.runs"
-                " WHERE dataset = :dataset AND state = 'running' ORDER BY started_at DESC LIMIT 1) RETURNING id"
-            ),
-            {"dataset": dataset},
-        )
-    ).first()
-    if run is None:
+    """Makes the runs under way urgent; the one to follow is the furthest, then the oldest. None without any."""
+    rows = await connection.execute(
+        text(
+            "UPDATE rookery.runs AS r SET urgent = true WHERE dataset = :dataset AND state = 'running'"
+            " RETURNING id, started_at, EXISTS (SELECT 1 FROM rookery.events e WHERE e.correlationid = r.id"
+            "  AND e.queue IS NOT NULL AND e.type <> 'ingest.requested') AS beyond_ingest"
+        ),
+        {"dataset": dataset},
+    )
+    under_way = sorted(rows.all(), key=lambda row: (not row.beyond_ingest, row.started_at))
+    if not under_way:
         return None
     hurried = await connection.execute(
         text(
-            "UPDATE rookery.events SET due_at = clock_timestamp(), published_at = NULL WHERE correlationid = :run"
+            "UPDATE rookery.events SET due_at = clock_timestamp(), published_at = NULL WHERE correlationid = ANY(:runs)"
             " AND part_of_run AND handled_at IS NULL AND dead_at IS NULL AND due_at > clock_timestamp() RETURNING *"
         ),
-        {"run": run.id},
+        {"runs": [row.id for row in under_way]},
     )
-    return run.id, [store.to_event(row) for row in hurried]
+    return under_way[0].id, [store.to_event(row) for row in hurried]
 
 
 async def _first_event(connection: AsyncConnection, dataset: str, *, stage: Stage, force: bool, source: str) -> Event:
@@ -192,11 +193,15 @@ def to_run_event(row: Mapping[str, Any]) -> RunEvent:
 
 
 async def follow_run(engine: AsyncEngine, run_id: UUID, *, every_s: float = 0.2) -> AsyncIterator[Run]:
-    """The run each time it changes, until it has ended. Raises NotFoundError."""
+    """The run each time it changes, until it has ended, also across a restart of PostgreSQL. Raises NotFoundError."""
     last = b""
     while True:
-        async with engine.connect() as connection:
-            run = await get_run(connection, run_id)
+        try:
+            async with engine.connect() as connection:
+                run = await get_run(connection, run_id)
+        except (OSError, DBAPIError):
+            await asyncio.sleep(1.0)
+            continue
         seen = msgspec.json.encode([(event.id, event.state, event.attempts) for event in run.events] + [run.state])
         if seen != last:
             last = seen

@@ -51,6 +51,19 @@ async def test_asking_joins_the_run_under_way(engine: AsyncEngine) -> None:
     assert {event.id for event in due} == {first.id, waiting.id}
 
 
+async def test_the_run_that_is_furthest_is_joined(engine: AsyncEngine) -> None:
+    """An idle tick does not hide the run that trains; all that is under way becomes urgent."""
+    first = await scheduled(engine)
+    async with engine.begin() as connection:
+        waiting = DatasetIngested.caused_by(first, dataset="d", snapshot=1, digest="x", rows=1)
+        await store.insert_events(connection, [waiting], pace_s={})
+    tick = await scheduled(engine)
+    async with engine.begin() as connection:
+        run_id, _ = await runs.trigger(connection, "d", requested_by="console")
+        assert run_id == first.id
+        assert (await runs.get_run(connection, tick.id)).urgent
+
+
 async def test_force_begins_a_run_of_its_own(engine: AsyncEngine) -> None:
     """With force there is a new run whatever is under way."""
     first = await scheduled(engine)
