@@ -148,6 +148,26 @@ async def fail(connection: AsyncConnection, held: Claim, *, error: str, retry_in
     return await end_run(connection, row.correlationid, cause=row.id)
 
 
+async def set_right(connection: AsyncConnection) -> int:
+    """Moves open events back to now that were last touched in the future, and with them what they wait for.
+
+    The database's clock went back since: without this they would wait until it gets there again. Each keeps the time
+    that it had still to wait. Returns how many there were.
+    """
+    moved = await connection.execute(
+        text(
+            "UPDATE rookery.events AS e SET time = least(time, clock_timestamp()), due_at = due_at - ahead,"
+            " published_at = published_at - ahead, claimed_at = claimed_at - ahead, started_at = started_at - ahead,"
+            " claimed_until = claimed_until - ahead"
+            " FROM (SELECT id, greatest(time, published_at, claimed_at, started_at) - clock_timestamp() AS ahead"
+            f"  FROM rookery.events WHERE {_OPEN}"
+            "  AND greatest(time, published_at, claimed_at, started_at) > clock_timestamp() + interval '1 s'"
+            "  FOR UPDATE SKIP LOCKED) AS f WHERE e.id = f.id"
+        )
+    )
+    return int(moved.rowcount)
+
+
 class Freed(msgspec.Struct, frozen=True, kw_only=True):
     """A lease that was ended because its process is gone."""
 

@@ -87,9 +87,12 @@ async def _due(connection: AsyncConnection, event: Event, pace_s: float, *, hold
     row = (
         await connection.execute(
             text(
-                "SELECT max(started_at) + make_interval(secs => :pace) AS due,"
-                " max(started_at) + make_interval(secs => :pace) <= clock_timestamp() AS ready"
-                " FROM rookery.events WHERE dataset = :dataset AND type = :type AND started_at IS NOT NULL"
+                "SELECT began + make_interval(secs => :pace) AS due,"
+                " began + make_interval(secs => :pace) <= clock_timestamp() AS ready"
+                # Nothing has begun in the future, whatever the clock said before it was set back.
+                " FROM (SELECT CASE WHEN max(started_at) IS NOT NULL THEN least(max(started_at), clock_timestamp()) END"
+                " AS began FROM rookery.events"
+                " WHERE dataset = :dataset AND type = :type AND started_at IS NOT NULL) AS b"
             ),
             {"pace": pace_s, "dataset": event.dataset, "type": event.type},
         )

@@ -33,7 +33,10 @@ async def sweep_once(engine: AsyncEngine, publisher: Publisher, settings: Settin
     """One sweep. Raises PublishError where Redis is away; what PostgreSQL was told by then stays."""
     freed = await _free(engine, publisher, host)
     async with engine.begin() as connection:
+        moved = await leases.set_right(connection)
         news = await leases.bury_exhausted(connection, max_attempts=settings.max_attempts)
+    if moved:
+        log.warning("the database's clock went back", events=moved)
     for event in news:
         log.error("run ended by a dead letter", run_id=str(event.correlationid), event_id=str(event.causationid))
     await asyncio.to_thread(publisher.publish, news)

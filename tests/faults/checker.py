@@ -97,9 +97,9 @@ def _twice(handled: Sequence[Handled]) -> Iterable[str]:
 
 
 def _versions(handled: Sequence[Handled]) -> Iterable[str]:
-    """Models whose versions do not rise with the time they were made."""
+    """Models whose versions do not rise in the order of their effects, whatever clock says when they were."""
     models: dict[str, list[Handled]] = {}
-    for effect in sorted(handled, key=lambda effect: effect.at):
+    for effect in handled:
         if effect.version is not None:
             models.setdefault(f"{effect.dataset}.{effect.subject}", []).append(effect)
     for model, made in models.items():

@@ -111,7 +111,9 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
         return [one for one in self.records if isinstance(one, Lived) and not one.planned]
 
 
-async def judge(arena: Arena, outcome: Outcome, *, drain_s: float = 60.0, deaths: int = 0) -> Judged:
+async def judge(
+    arena: Arena, outcome: Outcome, *, drain_s: float = 60.0, deaths: int = 0, timed: bool = True
+) -> Judged:
     """Lets a run come to rest and holds it to what every row is held to.
 
     Nothing lost, twice, stuck; every process alive again; no process ended that the harness had not ended.
@@ -126,7 +128,8 @@ async def judge(arena: Arena, outcome: Outcome, *, drain_s: float = 60.0, deaths
     effects = [one for one in judged.records if isinstance(one, Handled)]
     outcome.figures["predictions"] = sum(isinstance(one, Served) for one in judged.records)
     outcome.figures |= {"runs": len({one.run for one in effects}), "effects": len(effects)}
-    outcome.mark("drained s", judged.drained_s(), at_most=30)
+    if timed:
+        outcome.mark("drained s", judged.drained_s(), at_most=30)
     return judged
 
 

@@ -7,7 +7,7 @@ import msgspec
 
 from tests.faults.ground import Ground
 from tests.faults.outcome import Outcome
-from tests.faults.rows import http, postgres_faults, processes, queues, redis_faults, schedules, serving
+from tests.faults.rows import clocks, disks, http, postgres_faults, processes, queues, redis_faults, schedules, serving
 
 Run = Callable[[Ground], Awaitable[Outcome]]
 
@@ -37,6 +37,8 @@ ROWS = (
     _row("postgres-restarts", postgres_faults.restarts, {"count": 5}, {"count": 50}),
     _row("duplicates", queues.duplicates, {"count": 500}, {"count": 10_000}),
     _row("garbage", queues.garbage_in_queues, {"count": 200}, {"count": 50_000}),
+    _row("clock", clocks.jumps, {}, {}),
+    _row("disk", disks.full, {}, {}),
     _row("reload", serving.reloads, {"count": 100}, {"count": 2_000}),
     _row("damaged", serving.damaged, {"count": 200}, {"count": 5_000}),
     _row("folders", serving.folders, {}, {}),

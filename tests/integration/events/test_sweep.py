@@ -69,6 +69,43 @@ async def test_the_clock_of_a_worker_does_not_matter(bench: Bench, hours: int) -
     assert (await bench.sweep()).published == 1
 
 
+async def test_a_clock_that_went_back_holds_up_nothing(bench: Bench) -> None:
+    """What was written while the database's clock was a day ahead waits as long as it was to wait, not a day more."""
+    waiting, failed = await bench.ask("waiting"), await bench.ask("failed")
+    await bench.redis.flushall()
+    await bench.write(
+        "UPDATE rookery.events SET time = time + interval '1 day', due_at = due_at + interval '1 day',"
+        " published_at = published_at + interval '1 day' WHERE dataset = 'waiting'"
+    )
+    await bench.write(
+        "UPDATE rookery.events SET claimed_at = clock_timestamp() + interval '1 day', attempts = 1,"
+        " started_at = clock_timestamp() + interval '1 day', published_at = NULL,"
+        " due_at = clock_timestamp() + interval '1 day 1 second' WHERE dataset = 'failed'"
+    )
+    await sweep_once(bench.engine, bench.publisher, bench.settings, host="a")
+    rows = await bench.rows("SELECT extract(epoch FROM due_at - clock_timestamp()) AS wait_s FROM rookery.events")
+    assert all(row.wait_s < 2 for row in rows)
+    await bench.write("UPDATE rookery.events SET due_at = due_at - interval '2 s'")
+    assert (await bench.sweep()).published == 2
+    await bench.drain()
+    for event in (waiting, failed):
+        assert await bench.run_state(event.id) == ("completed", "trained")
+
+
+async def test_a_lease_of_a_clock_that_went_back_runs_out(bench: Bench) -> None:
+    """A lease on another host that was taken while the clock was ahead ends when it would have ended."""
+    await bench.ask()
+    await bench.write(
+        "UPDATE rookery.events SET claim_id = gen_random_uuid(), owner = 'elsewhere/1/1/1', attempts = 1,"
+        " claimed_at = clock_timestamp() + interval '1 day', claimed_until = clock_timestamp() + interval '1 day 15 s'"
+    )
+    await sweep_once(bench.engine, bench.publisher, bench.settings, host="a")
+    (row,) = await bench.rows(
+        "SELECT extract(epoch FROM claimed_until - clock_timestamp()) AS left FROM rookery.events"
+    )
+    assert 10 < row.left <= 15
+
+
 async def test_two_sweeps_at_once_publish_once(bench: Bench) -> None:
     """Rows that one sweep holds are left to it by the other."""
     for number in range(10):
