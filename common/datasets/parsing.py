@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from common.datasets.checking import Problem, first_problem
+from common.datasets.checking import NAME, Problem, first_problem
 from common.datasets.estimators import METRICS, Task
 from common.datasets.spec import DatasetSpec, FamilySpec, GateSpec, Missing, Source
 from common.errors import SpecError, UnknownDatasetError
@@ -78,6 +78,20 @@ def load_spec(path: Path) -> DatasetSpec:
     except OSError as error:
         raise SpecError(f"cannot be read: {error.strerror}", path=str(path)) from error
     return parse_spec(path.stem, text, path=str(path))
+
+
+def find_spec(folder: Path, name: str) -> DatasetSpec:
+    """The data set of that name, among the others of the folder: two cannot both have the bare model names.
+
+    Raises UnknownDatasetError where there is none, SpecError where it is wrong.
+    """
+    if not NAME.fullmatch(name):  # it comes from outside, and is no path
+        raise UnknownDatasetError(f"there is no data set {name!r}")
+    spec = load_spec(folder / f"{name}.toml")
+    among_others = load_specs(folder).get(name) if spec.default else None
+    if isinstance(among_others, SpecError):
+        raise among_others
+    return spec
 
 
 def load_specs(folder: Path) -> dict[str, DatasetSpec | SpecError]:

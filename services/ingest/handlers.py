@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from common.database.tables import rejections
-from common.datasets import DatasetSpec, fingerprint, load_spec, load_specs
+from common.datasets import DatasetSpec, find_spec, fingerprint, load_specs
 from common.datasets.drafting import complete_spec
 from common.datasets.files import Fingerprint
 from common.datasets.spec import SeabornSource
@@ -67,9 +67,10 @@ def handlers(missing: Missing = nothing_missing) -> Handlers:
     """What the service does; `missing` is asked before the chain stops for lack of change."""
 
     async def on_ingest_requested(event: IngestRequested, unit: UnitOfWork) -> Sequence[Event]:
-        path = unit.settings.datasets_dir / f"{event.data.dataset}.toml"
-        spec = await asyncio.to_thread(load_spec, path)
+        folder = unit.settings.datasets_dir
+        spec = await asyncio.to_thread(find_spec, folder, event.data.dataset)
         if spec.inferred:
+            path = folder / f"{spec.name}.toml"
             spec = await asyncio.to_thread(complete_spec, path, spec, unit.settings.data_dir)
         return await _Ingest(event, unit, spec, missing).run()
 

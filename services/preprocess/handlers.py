@@ -9,7 +9,7 @@ from sqlalchemy import func
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from common.datasets import DatasetSpec, load_spec
+from common.datasets import DatasetSpec, find_spec
 from common.errors import DataError, NotFoundError
 from common.events.handling import Handlers
 from common.events.model import DatasetIngested, DatasetPreprocessed, DatasetRejected, Event
@@ -29,7 +29,7 @@ async def on_dataset_ingested(event: DatasetIngested, unit: UnitOfWork) -> Seque
     Raises NotFoundError where the snapshot is gone.
     """
     name, number = event.data.dataset, event.data.snapshot
-    spec = await asyncio.to_thread(load_spec, unit.settings.datasets_dir / f"{name}.toml")
+    spec = await asyncio.to_thread(find_spec, unit.settings.datasets_dir, name)
     try:
         cleaned = await _cleaned(unit.engine, spec, number)
     except DataError as error:

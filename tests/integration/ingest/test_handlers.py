@@ -16,14 +16,14 @@ from sqlalchemy import text
 
 from common.datasets import DatasetSpec
 from common.errors import SourceUnavailableError, UnknownDatasetError
-from common.events.model import DatasetIngested, DatasetRejected, DatasetUnchanged, Event
+from common.events.model import DatasetIngested, DatasetPreprocessed, DatasetRejected, DatasetUnchanged, Event
 from common.settings import Settings
 from common.snapshots import Snapshot
 from services.ingest.handlers import HANDLERS, handlers
 from services.ingest.knowledge import reading_lock
 from services.ingest.sources import open_batches
 from tests.desk import Desk
-from tests.specs import HOUSES, PENGUINS, PENGUINS_CSV
+from tests.specs import HOUSES, PENGUINS, PENGUINS_CSV, SMALLEST
 
 INGESTING = "services.ingest.handlers"
 HEAD, *LINES = PENGUINS_CSV.splitlines(keepends=True)
@@ -344,9 +344,21 @@ async def test_the_digest_is_of_the_content_alone(desk: Desk) -> None:
         kind = "parquet" if name.endswith("parquet") else "csv"
         source = f'"{kind}"\npath = "{name}"'
         spec = PENGUINS.replace('"seaborn"', source).replace('name = "penguins"', "")
-        desk.spec(name[0], spec)
+        desk.spec(name[0], spec.replace("default = true", "default = false"))
         desk.data(name, content)
         answer = await desk.ingest(name[0])
         assert isinstance(answer, DatasetIngested)
         digests.add(answer.data.digest)
     assert len(digests) == 1
+
+
+async def test_features_that_the_spec_leaves_open_are_found(desk: Desk) -> None:
+    """A spec without features is completed from the data, loaded and encoded, and says what was found."""
+    desk.spec("birds", SMALLEST.replace("houses", "birds").replace('"price"', '"body_mass_g"'))
+    desk.data("birds.csv", PENGUINS_CSV)
+    ingested = await desk.ingest("birds")
+    assert isinstance(ingested, DatasetIngested)
+    assert isinstance(await desk.preprocess(ingested), DatasetPreprocessed)
+    spec = (desk.settings.datasets_dir / "birds.toml").read_text()
+    assert 'categorical = ["species", "island", "sex"]' in spec
+    assert isinstance(await desk.ingest("birds"), DatasetUnchanged)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from common.datasets import DatasetSpec, load_spec, load_specs, model_name, parse_spec
+from common.datasets import DatasetSpec, find_spec, load_spec, load_specs, model_name, parse_spec
 from common.datasets.spec import CsvSource, ParquetSource, SeabornSource, SqlSource
 from common.errors import SpecError, UnknownDatasetError
 from tests.specs import PENGUINS, SMALLEST
@@ -156,6 +156,14 @@ def test_no_file_is_no_data_set(tmp_path: Path) -> None:
         load_spec(tmp_path / "ghosts.toml")
 
 
+def test_a_name_is_no_path(tmp_path: Path) -> None:
+    """A name that comes with an event leads to no file outside the folder."""
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "houses.toml").write_text(SMALLEST)
+    with pytest.raises(UnknownDatasetError):
+        find_spec(tmp_path / "inner", "../houses")
+
+
 def test_a_wrong_spec_harms_no_other(tmp_path: Path) -> None:
     """A folder with a broken file still has its good ones, and the reason of the broken one."""
     (tmp_path / "good.toml").write_text(SMALLEST)
@@ -174,4 +182,7 @@ def test_one_data_set_has_the_bare_names(tmp_path: Path) -> None:
         (tmp_path / f"{name}.toml").write_text("default = true\n" + SMALLEST)
     specs = load_specs(tmp_path)
     assert isinstance(specs["a"], DatasetSpec)
+    assert find_spec(tmp_path, "a") == specs["a"]
+    with pytest.raises(SpecError, match="only one has bare model names"):
+        find_spec(tmp_path, "b")
     assert "'a' is the default data set already" in str(specs["b"])
