@@ -55,6 +55,12 @@ def ask(port: int, path: str, body: Any = None) -> tuple[int, str]:
         return 0, ""
 
 
+def _with(seen: set[str], more: str) -> set[str]:
+    """A set, with one more in it from now on."""
+    seen.add(more)
+    return seen
+
+
 def test_two_processes_share_the_port(models: Folder, trained: dict[str, Trained], shared_dir: Path) -> None:
     """Both answer, their counts are added up, and one that is killed is replaced without the other failing."""
     models.publish(trained["small_forest"])
@@ -73,12 +79,21 @@ def test_two_processes_share_the_port(models: Folder, trained: dict[str, Trained
                 prefixes.add(response.headers["X-Request-ID"].partition("-")[0])
         assert len(prefixes) == 2
 
-        def counted() -> bool:
-            text = ask(port, "/metrics")[1]
+        def counted() -> str:
+            """The process that was asked, where it knows of all requests."""
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as response:
+                    text = response.read().decode()
+                    prefix: str = response.headers["X-Request-ID"].partition("-")[0]
+            except OSError:
+                # The connection had been given to the process that was killed.
+                return ""
             found = re.search(r'rookery_requests_total\{route="/predict",status="200"\} (\d+)', text)
-            return found is not None and int(found[1]) == 60
+            return prefix if found is not None and int(found[1]) == 60 else ""
 
-        wait_until(counted, what="the counts of both")
+        # Each has left its counts for the other: only then may one be killed without losing any.
+        knowing: set[str] = set()
+        wait_until(lambda: prefixes <= _with(knowing, counted()), what="the counts of both", seconds=20)
         children[0].kill()
         wait_until(lambda: len(psutil.Process(parent.pid).children()) == 2, what="a new process")
         assert parent.poll() is None
