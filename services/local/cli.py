@@ -20,6 +20,8 @@ events_app = typer.Typer(help="Events: what happens, and what was given up.", in
 models_app = typer.Typer(help="Models: which versions there are, and which one is live.", invoke_without_command=True)
 app.add_typer(events_app, name="events")
 app.add_typer(models_app, name="models")
+datasets_app = typer.Typer(help="Data sets: the spec files, and writing one.", no_args_is_help=True)
+app.add_typer(datasets_app, name="datasets")
 
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -246,6 +248,46 @@ def resume(dataset: str) -> None:
     from services.local.commands.instance import resume_command
 
     resume_command(dataset)
+
+
+@datasets_app.command("list")
+def datasets_list(as_json: AsJson = False) -> None:
+    """Every spec file, right or wrong."""
+    from services.local.commands.datasets import list_command
+
+    list_command(as_json=as_json)
+
+
+@datasets_app.command("check")
+def datasets_check(
+    names: Annotated[list[str] | None, typer.Argument(help="Data sets; without any, all.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what is wrong with spec files, and what would be right; ends with 1 where one is wrong."""
+    from services.local.commands.datasets import check_command
+
+    check_command(names or [], as_json=as_json)
+
+
+@datasets_app.command("show")
+def datasets_show(name: str) -> None:
+    """One data set with every default filled in."""
+    from services.local.commands.datasets import show_command
+
+    show_command(name)
+
+
+@datasets_app.command("init")
+def datasets_init(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A CSV file.")],
+    target: Annotated[str, typer.Option(help="The column to predict.")],
+    name: Annotated[str, typer.Option(help="The data set's name; by default the file's.")] = "",
+    force: Annotated[bool, typer.Option("--force", help="Replace a spec that is there.")] = False,
+) -> None:
+    """Write a commented spec from a look at a CSV file; the file is all it takes."""
+    from services.local.commands.datasets import init_command
+
+    init_command(file, target, name, force=force)
 
 
 @app.command()
