@@ -209,9 +209,9 @@ def _named(settings: Settings, part: str) -> str:
 
 
 def _one_line(message: str) -> str:
-    """The last and most telling line of an error, without a password."""
-    lines = [line.strip() for line in message.splitlines() if line.strip()]
-    return re.sub(r"//[^@/]*@", "//***@", lines[-1] if lines else "no reason given")
+    """What an error says, in one line and without a password; a hint in the form of a question is left out."""
+    lines = [line.strip() for line in message.splitlines() if line.strip() and not line.strip().endswith("?")]
+    return re.sub(r"//[^@/]*@", "//***@", "; ".join(lines) or "no reason given")
 
 
 def check_redis(settings: Settings, *, seconds: int = 5) -> str | None:
