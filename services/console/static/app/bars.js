@@ -50,7 +50,7 @@ export function Bars({ run, scale, now, height = 34 }) {
   const step = folded ? 12 : Math.min(9, (height - 8) / Math.max(1, lanes.length));
   const top = (height - step * Math.max(1, folded ? 1 : lanes.length)) / 2;
   const rect = (bar, y, tall, lane) => [
-    bar.start !== null && bar.start - bar.due > 0.03 && !gaps.some((gap) => gap.to > bar.due && gap.from < bar.start) && place(bar.start) - place(bar.due) > scale * 0.02 && html`<rect class="queued" x=${x(bar.due)} width=${width(bar.due, bar.start)} y=${y + 0.5} height=${tall - 1} rx="1" />`,
+    lane && bar.start !== null && bar.start - bar.due > 0.03 && !gaps.some((gap) => gap.to > bar.due && gap.from < bar.start) && place(bar.start) - place(bar.due) > scale * 0.02 && html`<rect class="queued" x=${x(bar.due)} width=${width(bar.due, bar.start)} y=${y + 0.5} height=${tall - 1} rx="1" />`,
     bar.start !== null && bar.state !== "superseded" && html`<rect class="worked ${tone(run, bar, lane)}" x=${x(bar.start)} width=${width(bar.start, bar.end ?? end)} y=${y} height=${tall} rx="1" />`,
   ];
   return html`<svg class="bars" height=${height} role="img" aria-label=${describe(run)}>

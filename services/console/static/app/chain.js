@@ -10,6 +10,7 @@ const AT = { schedule: 0, ingest: 0.155, preprocess: 0.33, train: 0.525, folder:
 const ORDER = Object.keys(AT);
 const R = 12;
 const LANE = 50;
+const LETTER = 7.25;
 const MOST_LANES = 5;
 const MOST_PEBBLES = 8;
 const TRAIN_HOP = "dataset.preprocessed";
@@ -30,7 +31,7 @@ function useWidth() {
 export function Chain({ chain }) {
   const [box, width] = useWidth();
   useMoving();
-  return html`<div ref=${box} class="chain-box">${width > 0 && html`<${Wide} chain=${chain} width=${width} />`}</div>
+  return html`<div class="chain-box"><div ref=${box}>${width > 0 && html`<${Wide} chain=${chain} width=${width} />`}</div></div>
     <div class="chain-words">${ORDER.map((key) => html`<${Words} key=${key} stop=${chain[key]} />`)}</div>
     <${Vertical} chain=${chain} />`;
 }
@@ -52,14 +53,16 @@ function layout(chain, width) {
   const middle = height / 2 + 2;
   const x = Object.fromEntries(ORDER.map((key) => [key, AT[key] * width + R + 2]));
   const fork = x.train + R;
-  const glyph = fork + Math.max(44, width * 0.05);
-  const join = x.folder - R - Math.max(30, width * 0.025);
+  const glyph = fork + Math.max(38, width * 0.04);
+  const turn = x.folder - R - 36;
+  const room = Math.floor((turn - glyph - 24) / LETTER);
   const y = (index) => middle + (index - (lanes.length - 1) / 2) * LANE;
   const bend = (from, to, one, other) => `M${from} ${one} C${(from + to) / 2} ${one} ${(from + to) / 2} ${other} ${to} ${other}`;
   const drawn = lanes.map((lane, index) => {
     const at = y(index);
-    const text = glyph + 14 + (lane.name.length + 1) * 7.3;
-    return { ...lane, y: at, into: bend(fork, glyph - 10, middle, at), out: `M${Math.min(text, join - 24)} ${at} L${join - 22} ${at} C${join} ${at} ${join} ${middle} ${x.folder - R} ${middle}` };
+    const short = lane.name.length > room ? `${lane.name.slice(0, Math.max(4, room - 1))}…` : lane.name;
+    const text = glyph + 20 + short.length * LETTER;
+    return { ...lane, short, y: at, into: bend(fork, glyph - 10, middle, at), out: `M${Math.min(text, turn)} ${at} L${turn} ${at} C${turn + 20} ${at} ${turn + 16} ${middle} ${x.folder - R} ${middle}` };
   });
   return { lanes: drawn, height, middle, x, glyph, width, fork };
 }
@@ -76,8 +79,8 @@ function Wide({ chain, width }) {
     ${rail(x.schedule + R, x.ingest - R)}${rail(x.ingest + R, x.preprocess - R)}${rail(x.preprocess + R, x.train - R)}${rail(x.folder + R, x.inference - R, last)}${rail(x.inference + R, end - 2, last)}
     <path class="rail" d=${`M${end - 7} ${middle - 5} L${end - 1} ${middle} L${end - 7} ${middle + 5}`} />
     ${hop("schedule", x.schedule, x.ingest, "ingest.requested")}${hop("ingest", x.ingest, x.preprocess, "dataset.ingested")}${hop("preprocess", x.preprocess, x.train, TRAIN_HOP)}
-    <text class=${told.value.has("train") ? "told" : ""} x=${x.train - 4} y="14">training.requested</text>
-    <text class=${told.value.has("publish") ? "told" : ""} x=${x.folder + 8} y="14" text-anchor="end">model.published</text>
+    <text class=${told.value.has("train") ? "told" : ""} x=${x.train - 4} y="14">${x.folder - x.train > 262 ? "training.requested" : ".requested"}</text>
+    <text class=${told.value.has("publish") ? "told" : ""} x=${x.folder + 8} y="14" text-anchor="end">${x.folder - x.train > 262 ? "model.published" : ".published"}</text>
     ${hop("serve", x.folder + R, x.inference - R, "watchdog")}<text class="says" x=${end} y=${middle - 20} text-anchor="end">/predict</text>
     ${draw.lanes.map((lane) => html`<${Lane} key=${lane.name} lane=${lane} draw=${draw} dotted=${dotted} />`)}
     <circle class="stop ${dotted && chain.nothing ? "is-dotted" : ""}" cx=${x.schedule} cy=${middle} r=${R} /><path class="hand" d=${`M${x.schedule} ${middle - 6} V${middle} L${x.schedule + 4} ${middle + 3}`} />
@@ -89,8 +92,8 @@ function Wide({ chain, width }) {
   </svg>`;
 }
 
-// A name that fits its hop at 7.3 px a letter; a shorter form where it does not.
-const fits = (text, room) => (text.length * 7.3 <= room ? text : room > 60 ? `.${text.split(".").at(-1)}`.slice(0, Math.floor(room / 7.3)) : "");
+// A name as far as it fits its hop; a shorter form where it does not.
+const fits = (text, room) => (text.length * LETTER <= room ? text : room > 60 ? `.${text.split(".").at(-1)}`.slice(0, Math.floor(room / LETTER)) : "");
 
 const Glyph = ({ of }) => html`<svg width="16" height="16"><${Shape} of=${of} /></svg>`;
 
@@ -109,7 +112,7 @@ function Lane({ lane, draw, dotted }) {
   const run = lane.state === "running";
   return html`<path class="rail ${run ? "is-run" : ""} ${lane.dotted || dotted ? "dotted" : ""}" d=${lane.into} /><path class="rail ${lane.dotted || dotted ? "dotted" : ""}" d=${lane.out} />
     <circle class="clear" cx=${draw.glyph} cy=${lane.y} r="10" /><g class=${colourOf(lane.state)} transform=${`translate(${draw.glyph - 8} ${lane.y - 8})`}><${Glyph} of=${lane.state} /></g>
-    <text class="lane" x=${draw.glyph + 14} y=${lane.y + 4}>${lane.name}</text><text class="says ${lane.tone ? `is-${lane.tone}` : ""}" x=${draw.glyph + 14} y=${lane.y + 20}>${lane.says}</text>`;
+    <text class="lane" x=${draw.glyph + 14} y=${lane.y + 4}>${lane.short}</text><text class="says ${lane.tone ? `is-${lane.tone}` : ""}" x=${draw.glyph + 14} y=${lane.y + 20}>${lane.says}</text>`;
 }
 
 function pathOf({ hop, family }, { x, middle, lanes, width }) {

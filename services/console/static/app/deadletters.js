@@ -5,7 +5,7 @@ import { clock, plural } from "./format.js";
 import { html } from "./html.js";
 import { Icon, Id, Panel } from "./parts.js";
 import { Shape } from "./state.js";
-import { aboutEvent } from "./words.js";
+import { aboutEvent, worker } from "./words.js";
 
 export const retry = (id) => attempt(() => post(`/api/events/${id}/retry`), ({ delivered }) => (delivered ? "It is tried again" : "It is tried again as soon as Redis is back"));
 
@@ -37,7 +37,7 @@ function Letter({ letter, again }) {
   const first = errors[0]?.at ?? event.started_at;
   const times = first ? `, ${clock(first).slice(0, 5)} to ${clock(letter.dead_at).slice(0, 5)}` : "";
   return html`<article class="deadletter" aria-label=${`${event.type} of ${bold}`}><div>
-      <p class="row wrap"><a class="mono strong" href=${`/events/${event.id}`}>${event.type}</a><span class="strong">${event.dataset && event.dataset !== bold ? `${event.dataset} ` : ""}${bold}</span><span class="soft">${plural(attempts, "attempt")}${times}${event.worker ? ", last on " : ""}${event.worker && html`<span class="mono">${event.worker}</span>`}, run <${Id} of=${event.run} href=${`/runs/${event.run}`} /></span></p>
+      <p class="row wrap"><a class="mono strong" href=${`/events/${event.id}`}>${event.type}</a><span class="strong">${event.dataset && event.dataset !== bold ? `${event.dataset} ` : ""}${bold}</span><span class="soft">${plural(attempts, "attempt")}${times}${event.worker ? ", last on " : ""}${event.worker && html`<span class="mono" title=${event.worker}>${worker(event.worker)}</span>`}, run <${Id} of=${event.run} href=${`/runs/${event.run}`} /></span></p>
       <p class="error mono">${event.error}</p><p class="soft">${cause}</p></div>
     <div class="row"><button class="btn danger" type="button" onClick=${() => discard(letter)}><${Icon} name="trash-2" />Discard</button><button class="btn main" type="button" onClick=${async () => (await retry(event.id)) && again()}><${Icon} name="rotate-ccw" />Retry</button></div></article>`;
 }

@@ -13,7 +13,7 @@ function took(event) {
   return [waited, worked].filter(Boolean).join(", ");
 }
 
-export function EventView({ event, cause, ledTo, hrefOf, level = "side" }) {
+export function EventView({ event, cause, ledTo, hrefOf, level = "beside" }) {
   const state = eventState(event);
   const title = html`<span class="row ${colourOf(state)}"><span class="state"><${Shape} of=${state} label=${state} /></span><span class="mono">${event.type}</span></span>`;
   const { data } = event;

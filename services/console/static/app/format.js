@@ -54,7 +54,7 @@ export function brief(number) {
 }
 
 export function rate(number) {
-  if (number === null || number === undefined) return "0";
+  if (!number) return "0";
   return number >= 100 ? number.toFixed(0) : number.toFixed(1);
 }
 

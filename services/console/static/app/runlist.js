@@ -43,7 +43,7 @@ export function RunRow({ run, scale, brief = false, again = true }) {
     ${!brief && html`<td class="soft later">${causeOf(run)}</td><td class="mono soft later" title=${run.started_at}>${when(run.started_at)}</td>`}
     <td class="bars-cell"><${Bars} run=${run} scale=${scale} now=${run.state === "running" ? now.value : Date.parse(run.ended_at ?? run.started_at)} /></td>
     <td class="num">${span(run.work_s)}</td>
-    <td class="outcome wide ${NEEDS.has(run.outcome) ? "" : "soft"}">${outcomeOf(run)}</td>
+    <td class="outcome wide ${NEEDS.has(run.outcome) ? "" : "soft"}" title=${outcomeOf(run)}>${outcomeOf(run)}</td>
     ${again && html`<td class="again"><button class="btn icon" type="button" aria-label=${`Run ${run.dataset} again`} title="Run again" onClick=${() => runAgain(run.dataset)}><${Icon} name="rotate-ccw" /></button></td>`}
   </tr>`;
 }

@@ -8,8 +8,8 @@ const DONE = new Set(["trained", "completed", "loaded", "published", "preprocess
 export const runWord = (run) => (DONE.has(runState(run)) ? "done" : runState(run));
 
 export function causeOf(run) {
-  if (run.requested_by === "schedule") return "schedule";
-  return run.requested_by.startsWith("console") ? "by hand, here" : `${run.requested_by}, by hand`;
+  const known = { schedule: "schedule", change: "data or spec changed", console: "by hand, here", "command line": "by hand, rookery run" };
+  return known[run.requested_by] ?? `${run.requested_by}, by hand`;
 }
 
 const LIVE = new Set(["live", "previous", "published", "ready", "retired", "dropped"]);
@@ -22,9 +22,9 @@ export function outcomeOf(run) {
     if (train.length > 1) return `training, ${Math.min(done, train.length)} of ${train.length} done`;
     return running.length ? `${running[0].stage} works` : "waits";
   }
-  if (run.reason) return run.reason;
   const held = run.models.filter(({ state }) => state === "held");
-  if (held.length) return held.map(({ model, version }) => `${model} ${version} held`).join(", ");
+  if (held.length) return `${held.map(({ model, version }) => `${model} ${version} held`).join(", ")}${run.reason ? `: ${run.reason.replace(/^[^:]*: /, "")}` : ""}`;
+  if (run.reason) return run.reason;
   const made = run.models.filter(({ state }) => LIVE.has(state)).length;
   const parts = [made ? plural(made, "version") + " made" : run.outcome === "unchanged" ? "nothing new" : "no version made"];
   if (run.retries) parts.push(plural(run.retries, "retry", "retries"));
@@ -52,7 +52,9 @@ const REST = {
   "model.held": (data) => data.reason ?? "held by the gate",
   "model.loaded": (data, event) => `verified and in use${event.seconds ? `, in ${span(event.seconds)}` : ""}`,
   "model.rejected": (data) => data.reason ?? data.error ?? "refused by inference",
-  "run.completed": (data) => data.outcome ?? "no event of the run is open",
+  "run.completed": () => "no event of the run is open",
+  "run.failed": (data) => data.reason ?? "",
+  "run.superseded": (data) => data.reason || "a newer snapshot came first",
 };
 
 function dropped(reasons) {
@@ -65,11 +67,11 @@ function metrics(values) {
   return first ? `${first[0]} ${figure(first[1])}` : "";
 }
 
-export const eventState = (event) => ({ "model.held": "held", "dataset.rejected": "rejected", "dataset.unchanged": "unchanged", "model.rejected": "rejected", "model.loaded": "live" })[event.state === "done" ? event.type : ""] ?? event.state;
+export const eventState = (event) => ({ "model.held": "held", "dataset.rejected": "rejected", "dataset.unchanged": "unchanged", "model.rejected": "rejected", "model.loaded": "live", "run.failed": "failed", "run.superseded": "superseded" })[event.state === "done" ? event.type : ""] ?? event.state;
 
 const byInference = ({ type }) => type === "model.loaded" || type === "model.rejected";
 // A worker is host/process/start/namespace: the first two tell people enough.
-const worker = (name) => name.split("/").slice(0, 2).join("/");
+export const worker = (name) => name.split("/").slice(0, 2).join("/");
 export const workerOf = (event) => (event.worker ? worker(event.worker) : byInference(event) ? event.source : event.state === "done" ? (event.queue ? "" : "log only") : "nobody yet");
 
 const HANDLED = new Set(["ingest.requested", "dataset.ingested", "dataset.preprocessed", "training.requested", "model.published", "model.held"]);

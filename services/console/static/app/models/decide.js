@@ -54,7 +54,7 @@ export function rollback(model, number = model.previous, { isDefault = false } =
       model.pinned ? "The pin stays: later versions wait for you." : `The next version that passes the gate replaces it. Pin ${number} afterwards if it should not.`,
     ],
     reason: true,
-    cli: ({ reason }) => `rookery models rollback ${model.name} --to ${number} --reason ${quoted(reason)}`,
+    cli: ({ reason }) => `rookery models rollback ${model.name} --version ${number} --reason ${quoted(reason)}`,
     keep: `Keep ${model.live} live`,
     make: `Go back to ${number}`,
     run: ({ reason }) => send(model.name, "rollback", { version: number, reason }, `${model.name} is back on ${number}`),

@@ -70,7 +70,7 @@ function pauseOf(line, again) {
 function Deciding({ line, again }) {
   const resume = async () => (await attempt(() => post(`/api/datasets/${line.name}/resume`), `The schedule of ${line.name} goes on`)) && again();
   return html`<button class="btn edge" type="button" onClick=${() => runAgain(line.name)}><${Icon} name="play" />Run ${line.name}</button>
-    ${line.paused ? html`<button class="btn" type="button" onClick=${resume}><${Icon} name="play" />Resume<span class="wide-only"> schedule</span></button>` : html`<button class="btn" type="button" onClick=${() => pauseOf(line, again)}><${Icon} name="pause" />Pause<span class="wide-only"> schedule</span></button>`}`;
+    ${line.paused ? html`<button class="btn" type="button" onClick=${resume}><${Icon} name="play" /><span>Resume<span class="wide-only"> schedule</span></span></button>` : html`<button class="btn" type="button" onClick=${() => pauseOf(line, again)}><${Icon} name="pause" /><span>Pause<span class="wide-only"> schedule</span></span></button>`}`;
 }
 
 // Several data sets: one line each; the chosen one has the chain.
