@@ -5,14 +5,14 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 UV_NO_CACHE=1 UV_LINK_MOD
 COPY requirements/uv.txt /requirements/
 RUN pip install --require-hashes -r /requirements/uv.txt
 COPY requirements/image.txt /requirements/
-# Compiled here: the services run on a read-only file system. Left out: tests (numpy's own are imported by numpy.testing)
-# and what only compilers read.
+# Compiled here: the services run on a read-only file system. Left out: tests (numpy's own are imported by numpy.testing),
+# what only compilers read, and Arrow's parts that nobody here uses.
 RUN uv venv --python "$(command -v python3)" /opt/venv \
  && uv pip sync --python /opt/venv/bin/python --require-hashes --compile-bytecode /requirements/image.txt \
  && cd /opt/venv/lib/python3.11/site-packages \
  && find . -path ./numpy -prune -o -type d -name tests -print -prune | xargs rm -rf \
  && find . -name '*.pyx' -delete -o -name '*.pxd' -delete -o -name '*.pyi' -delete \
- && rm -rf pyarrow/include pyarrow/src
+ && rm -rf pyarrow/include pyarrow/src pyarrow/*flight* pyarrow/*substrait*
 
 FROM python:3.11-slim-bookworm
 # Folders that volumes are mounted on belong to the services' user: a new volume takes over owner and mode.
