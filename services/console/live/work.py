@@ -1,5 +1,6 @@
 """What is under way: the open events of each stage, and how many wait in Redis."""
 
+import asyncio
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -13,6 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from common.events.topology import PARKED, SERVICES, queue_name
 
 _MOST_OPEN = 300
+# A page does not wait longer than this for a Redis that takes connections but does not answer.
+_REDIS_S = 0.7
 
 
 class OpenEvent(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,7 +82,7 @@ async def read_work(connection: AsyncConnection, redis: Redis) -> Work:
 async def read_queues(redis: Redis) -> tuple[dict[str, int] | None, int]:
     """How many messages wait in Redis per service, and how many are parked; None where Redis does not answer."""
     try:
-        async with redis.pipeline(transaction=False) as pipeline:
+        async with asyncio.timeout(_REDIS_S), redis.pipeline(transaction=False) as pipeline:
             for service in SERVICES:
                 pipeline.llen(queue_name(service))
             pipeline.llen(PARKED)

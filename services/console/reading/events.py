@@ -1,5 +1,6 @@
 """Events as the tail shows them, the rate at which they come, and what inference told the stream alone."""
 
+import asyncio
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -14,6 +15,8 @@ from common.operations.runs import EVENT_COLUMNS
 from services.console.reading.entries import newest
 
 _LOOKED_AT = 300
+# A page does not wait longer than this for a Redis that takes connections but does not answer.
+_REDIS_S = 0.7
 
 
 class EventLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,7 +150,8 @@ async def loadings(
     With `of`, only what is about these versions, as events of the runs that made them.
     """
     try:
-        entries = await newest(redis, most)
+        async with asyncio.timeout(_REDIS_S):
+            entries = await newest(redis, most)
     except (RedisError, OSError):
         return []
     lines = [line for _, fields in entries if (line := of_stream(fields)) and line.type in _LOADING]
