@@ -9,7 +9,7 @@ import numpy as np
 from sqlalchemy import select
 
 from common.database.tables import events
-from common.datasets import DatasetSpec, load_spec, model_name
+from common.datasets import DatasetSpec, find_spec, model_name
 from common.errors import NotFoundError
 from common.events.handling import Handler
 from common.events.model import (
@@ -246,4 +246,4 @@ async def _reserve(
 
 
 def _spec(settings: Settings, dataset: str) -> DatasetSpec:
-    return load_spec(settings.datasets_dir / f"{dataset}.toml")
+    return find_spec(settings.datasets_dir, dataset)

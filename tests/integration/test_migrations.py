@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psycopg
+
 from common.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -33,3 +35,14 @@ def test_the_migrations_can_be_taken_back(postgres: Settings) -> None:
     for words in (("downgrade", "base"), ("upgrade", "head"), ("check",)):
         done = alembic(postgres, *words)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_names_without_schema_are_the_data_sets(postgres: Settings) -> None:
+    """A data set may be called `events`: the name alone does not mean our table."""
+    done = alembic(postgres, "downgrade", "0001")
+    assert done.returncode == 0, done.stderr
+    done = alembic(postgres, "upgrade", "head")
+    assert done.returncode == 0, done.stderr
+    with psycopg.connect(postgres.database("")) as connection:
+        assert connection.execute("SELECT to_regclass('events')").fetchone() == (None,)
+        assert connection.execute("SELECT current_schema()").fetchone() == ("public",)
