@@ -37,6 +37,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What a run consists of: workers per service, beats, settings of theirs, and a protection to take away.
 
     With `redis_via`, workers and beat reach Redis through that port, where the arena's proxy listens.
+    `real` runs the product's own workers and beat instead of those that only leave a trace.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     environment: Mapping[str, str] = {}
     control: str = ""
     redis_via: int | None = None
+    real: bool = False
     server_environment: Mapping[str, str] = {}
 
 

@@ -40,6 +40,15 @@ class Launch(msgspec.Struct, frozen=True):
         words = ("-A", "tests.faults.worker:app", "worker", "-n", f"{name}@%h", "-c", "1")
         return self._celery(name, *words, "--without-gossip", "--without-mingle", SERVICE=service)
 
+    def real_worker(self, service: str, number: int) -> Service:
+        """A worker of the product."""
+        words = ("-A", f"services.{service}.worker:app", "worker", "-n", f"{service}-{number}@%h", "-c", "1")
+        return self._celery(f"{service}-{number}", *words, "--without-gossip", "--without-mingle")
+
+    def real_beat(self, number: int) -> Service:
+        """A beat of the product."""
+        return self._celery(f"beat-{number}", "-A", "beat.app:app", "beat", "--pidfile=")
+
     def beat(self, number: int) -> Service:
         """A beat."""
         return self._celery(f"beat-{number}", "-A", "tests.faults.beat_app:app", "beat", "--pidfile=")

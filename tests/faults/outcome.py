@@ -3,13 +3,13 @@
 import itertools
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
 from tests.faults.arena import Arena
 from tests.faults.chain import STEPS
-from tests.faults.checker import Findings, check, refusals
+from tests.faults.checker import Findings, Step, check, refusals
 from tests.faults.collect import collect
 from tests.faults.history import Fault, Handled, Lived, Record, Run, Served
 
@@ -112,7 +112,13 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def judge(
-    arena: Arena, outcome: Outcome, *, drain_s: float = 60.0, deaths: int = 0, timed: bool = True
+    arena: Arena,
+    outcome: Outcome,
+    *,
+    drain_s: float = 60.0,
+    deaths: int = 0,
+    timed: bool = True,
+    steps: Iterable[Step] = STEPS,
 ) -> Judged:
     """Lets a run come to rest and holds it to what every row is held to.
 
@@ -121,7 +127,7 @@ async def judge(
     drained_at = await arena.drained(drain_s)
     missing = await arena.working()
     judged = Judged(records=await collect(arena), drained_at=drained_at)
-    outcome.found(check(judged.records, STEPS))
+    outcome.found(check(judged.records, steps))
     outcome.exactly("workers dead for good", len(missing), expected=0)
     outcome.exactly("deaths of their own", len(judged.deaths()), expected=deaths)
     outcome.exactly("refused", len(refusals(judged.records)), expected=0)

@@ -7,7 +7,18 @@ import msgspec
 
 from tests.faults.ground import Ground
 from tests.faults.outcome import Outcome
-from tests.faults.rows import clocks, disks, http, postgres_faults, processes, queues, redis_faults, schedules, serving
+from tests.faults.rows import (
+    clocks,
+    disks,
+    http,
+    postgres_faults,
+    processes,
+    queues,
+    redis_faults,
+    schedules,
+    serving,
+    whole,
+)
 
 Run = Callable[[Ground], Awaitable[Outcome]]
 
@@ -27,6 +38,7 @@ def _row(name: str, run: Callable[..., Awaitable[Outcome]], short: dict[str, obj
 
 ROWS = (
     _row("kills", processes.kills, {"count": 20}, {"count": 300}),
+    _row("whole-kills", whole.kills, {"count": 10}, {"count": 100}),
     _row("beat-kills", processes.beat_kills, {"count": 5, "seconds": 25}, {"count": 10, "seconds": 60}),
     _row("crashes", processes.crash_points, {"both": False}, {"both": True}),
     _row("late-holder", processes.late_holder, {"count": 3}, {"count": 30}),
@@ -42,7 +54,7 @@ ROWS = (
     _row("reload", serving.reloads, {"count": 100}, {"count": 2_000}),
     _row("damaged", serving.damaged, {"count": 200}, {"count": 5_000}),
     _row("folders", serving.folders, {}, {}),
-    _row("broken-newest", serving.restarts, {}, {}),
+    _row("broken-newest", serving.restarts, {"each": 4}, {"each": 1}),
     _row("malformed", http.malformed_requests, {"count": 2_000}, {"count": 200_000}),
     _row("slow", http.slow_connections, {"count": 400, "seconds": 22}, {"count": 400, "seconds": 30}),
     _row("two-beats", schedules.doubled, {"seconds": 10}, {"seconds": 60}),

@@ -7,7 +7,7 @@ import pytest
 
 from tests.faults.ground import Ground, ground
 from tests.faults.outcome import Outcome
-from tests.faults.rows import postgres_faults, processes, queues, redis_faults
+from tests.faults.rows import postgres_faults, processes, queues, redis_faults, serving
 from tests.faults.table import as_control
 
 pytestmark = pytest.mark.faults
@@ -19,6 +19,7 @@ RUNS: dict[str, Run] = {
     "flushall": partial(redis_faults.emptied, count=1),
     "postgres": partial(postgres_faults.restarts, count=1),
     "duplicates": partial(queues.duplicates, count=60),
+    "garbage": partial(queues.garbage_in_queues, count=34),
 }
 
 
@@ -38,6 +39,16 @@ async def test_a_fault_loses_nothing_and_doubles_nothing(place: Ground, name: st
     assert wrong == {}, outcome.examples
     assert outcome.figures["workers dead for good"] == outcome.figures["deaths of their own"] == 0
     assert outcome.figures["drained s"] is not None
+
+
+@pytest.mark.parametrize("run", [partial(serving.damaged, count=32), partial(serving.reloads, count=5)])
+async def test_whatever_is_published_every_request_is_answered(place: Ground, run: Run) -> None:
+    """Broken versions never answer, good ones go live, and no request meets anything of it."""
+    outcome = await run(place)
+    assert {name: count for name, count in outcome.findings.items() if count} == {}, outcome.examples
+    assert outcome.figures["server deaths"] == 0
+    assert outcome.figures.get("refused with a reason", 32) == 32
+    assert outcome.figures.get("marker files", 0) == 0
 
 
 async def test_without_the_sweep_the_harness_reports_losses(place: Ground) -> None:

@@ -167,14 +167,15 @@ async def _swap(parlour: Parlour) -> None:
     await asyncio.sleep(POLL_S + 0.5)
 
 
-async def restarts(ground: Ground) -> Outcome:
+async def restarts(ground: Ground, *, each: int) -> Outcome:
     """The server is killed while its newest version is broken: the last good one answers soon after."""
     outcome = Outcome(row="restart with a broken newest version")
     waits = []
     async with Parlour(ground, "restart", Models(trees=3)) as parlour:
         parlour.publish(2)
         await parlour.serves(2)
-        for number, damage in enumerate(DAMAGES):
+        damages = DAMAGES[::each]
+        for number, damage in enumerate(damages):
             version = 3 + number
             await asyncio.to_thread(_break, parlour, version, damage, number)
             await _refused(parlour, version, seconds=3)
@@ -184,7 +185,7 @@ async def restarts(ground: Ground) -> Outcome:
             parlour.history.note(Fault(name="kill", target=damage.name, at=at, over_at=time.time()))
             waits.append(None if back is None else back - at)
             shutil.rmtree(layout.version_dir(parlour.folder.models_dir, MODEL, version), ignore_errors=True)
-        close(outcome, parlour, deaths=len(DAMAGES))
-        outcome.figures["kinds"] = len(DAMAGES)
+        close(outcome, parlour, deaths=len(damages))
+        outcome.figures["kinds"] = len(damages)
         spread(outcome, "serves again s", waits, at_most=5)
     return outcome
