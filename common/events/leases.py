@@ -20,6 +20,7 @@ from common.events.store import end_run, to_event
 
 _FREE = "(claimed_until IS NULL OR claimed_until < clock_timestamp())"
 _OPEN = "handled_at IS NULL AND dead_at IS NULL"
+_DUE = f"{_OPEN} AND {_FREE} AND queue IS NOT NULL AND due_at <= clock_timestamp()"
 _FENCED = f"id = :id AND claim_id = :claim AND {_OPEN}"
 
 
@@ -256,21 +257,30 @@ class Due(msgspec.Struct, frozen=True, kw_only=True):
     published_long_ago: bool
 
 
-async def due_events(connection: AsyncConnection, *, grace_s: float = 2.0, most: int = 500) -> list[Due]:
+async def anything_due(connection: AsyncConnection) -> bool:
+    """Whether anything is due, unhandled and not leased, however lately it was published."""
+    found = await connection.execute(text(f"SELECT EXISTS (SELECT FROM rookery.events WHERE {_DUE})"))
+    return bool(found.scalar())
+
+
+async def due_events(
+    connection: AsyncConnection, *, emptied: bool = False, grace_s: float = 2.0, most: int = 500
+) -> list[Due]:
     """What is due, unhandled and not leased, but for what was committed or published less than `grace_s` ago.
+
+    Where Redis was `emptied`, what was published just now is lost too.
 
     The rows stay locked for the transaction, and rows that another sweep has locked are left to it.
     """
     rows = await connection.execute(
         text(
             "SELECT *, published_at < clock_timestamp() - interval '5 min' AS long_ago FROM rookery.events"
-            f" WHERE {_OPEN} AND {_FREE} AND queue IS NOT NULL AND due_at <= clock_timestamp()"
-            " AND (CASE WHEN published_at IS NULL"
+            f" WHERE {_DUE} AND (CASE WHEN published_at IS NULL"
             "   THEN due_at > time + interval '0.2 s' OR time < clock_timestamp() - make_interval(secs => :grace)"
-            "   ELSE published_at < clock_timestamp() - make_interval(secs => :grace) END)"
+            "   ELSE :emptied OR published_at < clock_timestamp() - make_interval(secs => :grace) END)"
             " ORDER BY due_at LIMIT :most FOR UPDATE SKIP LOCKED"
         ),
-        {"grace": grace_s, "most": most},
+        {"grace": grace_s, "most": most, "emptied": emptied},
     )
     return [
         Due(

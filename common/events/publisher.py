@@ -21,7 +21,7 @@ from common.errors import RetryableError
 from common.events.broker import make_queue
 from common.events.model import Event
 from common.events.stream import flat
-from common.events.topology import EXCHANGE, STREAM, STREAM_LENGTH, SUBSCRIPTIONS
+from common.events.topology import EXCHANGE, MARKER, STREAM, STREAM_LENGTH, SUBSCRIPTIONS
 
 T = TypeVar("T")
 
@@ -64,6 +64,12 @@ class Publisher:
             return None if client.llen(queue) > most else set(_ids(client.lrange(queue, 0, most)))
 
         return self._try(read, "Redis does not answer")
+
+    def was_emptied(self) -> bool:
+        """Whether Redis has lost everything since this was last asked, by anybody. Raises PublishError."""
+        return self._try(
+            lambda producer: bool(producer.channel.client.set(MARKER, "", nx=True)), "Redis does not answer"
+        )
 
     def _try(self, call: Callable[[Producer], T], complaint: str) -> T:
         """Does something on a connection, at most twice: one that was kept may have died since. Raises PublishError.

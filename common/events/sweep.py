@@ -62,8 +62,12 @@ async def _free(engine: AsyncEngine, publisher: Publisher, host: str) -> int:
 
 async def _publish_due(engine: AsyncEngine, publisher: Publisher) -> int:
     """Publishes what is due and not on its way."""
+    async with engine.connect() as connection:
+        if not await leases.anything_due(connection):
+            return 0
+    emptied = await asyncio.to_thread(publisher.was_emptied)
     async with engine.begin() as connection:
-        due = await leases.due_events(connection)
+        due = await leases.due_events(connection, emptied=emptied)
         if not due:
             return 0
         lost = await asyncio.to_thread(_not_on_their_way, due, publisher)
