@@ -170,8 +170,9 @@ class Hub:
 
     async def _follow(self) -> None:
         """Follows Redis's stream; where Redis is away, PostgreSQL, until it is back."""
-        source = ""
-        while True:
+        source, me = "", asyncio.current_task()
+        # redis-py may lose a cancellation that comes while it connects: the task is asked whether it was to end.
+        while me is not None and not me.cancelling():
             try:
                 if self._last_id == "$":
                     newest = await entries_of.newest(self._redis, 1)

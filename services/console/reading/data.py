@@ -111,7 +111,8 @@ async def list_rejections(connection: AsyncConnection, dataset: str, *, limit: i
     """What was refused, the newest first."""
     rows = await connection.execute(
         text(
-            "SELECT r.event_id AS event, e.correlationid AS run, r.reason, coalesce(r.rows, '[]'::jsonb) AS rows, r.at"
+            "SELECT r.event_id AS event, e.correlationid AS run, r.reason, r.at,"
+            " coalesce(nullif(r.rows, 'null'::jsonb), '[]'::jsonb) AS rows"
             " FROM rookery.rejections r LEFT JOIN rookery.events e ON e.id = r.event_id"
             " WHERE r.dataset = :dataset ORDER BY r.at DESC LIMIT :limit"
         ),

@@ -177,7 +177,7 @@ async def read_rejections(connection: AsyncConnection, dataset: str | None = Non
     rows = await connection.execute(
         text(
             "SELECT DISTINCT ON (r.dataset) r.event_id AS event, r.dataset, r.reason, r.at,"
-            " coalesce(r.rows, '[]'::jsonb) AS rows,"
+            " coalesce(nullif(r.rows, 'null'::jsonb), '[]'::jsonb) AS rows,"
             " (SELECT correlationid FROM rookery.events e WHERE e.id = r.event_id) AS run,"
             " (SELECT max(number) FROM rookery.snapshots s WHERE s.dataset = r.dataset AND s.state = 'ready') AS in_use"
             " FROM rookery.rejections r WHERE (CAST(:dataset AS text) IS NULL OR r.dataset = :dataset)"

@@ -132,5 +132,6 @@ def _convert(value: Any, kind: Any, *, strict: bool) -> Any:
         return msgspec.convert(value, kind, strict=strict)
     except msgspec.ValidationError as error:
         message, _, place = str(error).partition(" - at `$")
-        field = place.rstrip("`").lstrip(".") or "body"
+        missing = message.partition("missing required field `")[2].rstrip("`")
+        field = ".".join(part for part in (place.rstrip("`").lstrip("."), missing) if part) or "body"
         raise ProblemError(422, message, errors=[FieldError(field, message)]) from error
