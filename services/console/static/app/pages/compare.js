@@ -35,20 +35,20 @@ export default function Compare({ params: { model: name, pair }, query }) {
   return html`<${Verdict} model=${model} sides=${sides} comparison=${comparison} context=${{ metric: dataset?.metric ?? "accuracy", isDefault: serving.default }} />
     ${found.error && html`<${Panel} tone="bad"><p class="in">${found.error.message}</p></${Panel}>`}
     ${comparison?.why_not && html`<${Panel} tone="held"><p class="in">They cannot be asked for the same rows: ${comparison.why_not}. What each said of its own test rows stands below.</p></${Panel}>`}
-    <div class="half">
+    <div class="half"><div class="stack16">
       <${Panel} title="Scores" note=${scoresNote(sides)}><${Diff} sides=${sides} comparison=${comparison} metric=${dataset?.metric ?? "accuracy"} manifests=${[left.data.manifest, right.data.manifest]} /></${Panel}>
-      <div class="stack16">
+      ${comparison && !comparison.why_not && html`<${Panel} title="What each looks at: permutation importance" note="how much worse when a column is shuffled"><${Looks} sides=${[comparison.a, comparison.b]} /></${Panel}>`}
+      </div><div class="stack16">
         ${comparison?.a.confusion.length > 0 && html`<${Panel} title="Confusion, rows are the truth" note=${`the same ${plural(comparison.rows, "test row")} of ${Math.max(a, b)}`}><div class="in confusions">${["a", "b"].map((side) => html`<${Confusion} key=${side} title=${`${comparison[side].version}: ${comparison[side].wrong} wrong`} classes=${classes} counts=${comparison[side].confusion} />`)}</div></${Panel}>`}
         ${comparison && !comparison.why_not && html`<${Panel} title=${differentTitle(comparison)}><${Different} comparison=${comparison} a=${a} b=${b} /></${Panel}>`}
         ${!comparison && !found.error && html`<${Skeleton} rows=${6} />`}
-      </div>
-      ${comparison && html`<${Panel} title="What each looks at: permutation importance" note="share of answers lost when a column is shuffled"><${Looks} sides=${[comparison.a, comparison.b]} /></${Panel}>`}
       <${Panel} title=${`Model card of ${cardOf}`} right=${html`<a class="btn" href=${versionHref(name, cardOf)}>Whole report</a>${carded.card && html`<a class="btn" href=${source("model_card.md")} download=${`${name}-${cardOf}.md`}><${Icon} name="download" />As Markdown</a>`}`}><div class="in">${carded.card ? html`<${Markdown} text=${carded.card} source=${source} skip=${["Pictures", "Use it", "Where it comes from", "How good it is"]} />` : html`<p class="soft">There is no card beside this version.</p>`}</div></${Panel}>
-    </div>`;
+    </div></div>`;
 }
 
 const wordOf = (version) => (version.state === "held" ? "held" : version.role === "published" || version.role === "previous" ? "ready" : version.role);
-const scoresNote = ([one, other]) => (one.digest === other.digest ? "the same snapshot" : "each on its own test rows");
+const sameData = (one, other) => (one.digest && other.digest ? one.digest === other.digest : one.snapshot === other.snapshot);
+const scoresNote = ([one, other]) => (sameData(one, other) ? "the same snapshot" : "each on its own test rows");
 
 function Verdict({ model, sides, comparison, context }) {
   const [one, other] = sides;
@@ -70,9 +70,9 @@ function verdictWords(one, other, comparison) {
     const [better, worse] = comparison.a.wrong <= comparison.b.wrong ? [comparison.a, comparison.b] : [comparison.b, comparison.a];
     parts.push(better.wrong === worse.wrong ? `Both are wrong on ${worse.wrong} of ${plural(comparison.rows, "row")}${comparison.different ? `, not on the same: they answer ${comparison.different} differently` : ""}.` : `${worse.version} is wrong on ${worse.wrong} of ${plural(comparison.rows, "row")}, ${better.version} on ${better.wrong}.`);
   } else if (comparison?.different !== null && comparison?.different !== undefined) parts.push(`They answer ${comparison.different} of ${plural(comparison.rows, "row")} differently.`);
-  parts.push(one.digest === other.digest ? "The data is the same" : `The data is not: snapshot ${one.snapshot} and ${other.snapshot}`);
+  parts.push(sameData(one, other) ? "The data is the same" : `The data is not: snapshot ${one.snapshot} and ${other.snapshot}`);
   const [before, after] = [params(one.best_params), params(other.best_params)];
-  return `${parts.join(" ")}${before === after ? ", so are the parameters." : `; the parameters went from ${before} to ${after}.`}`;
+  return `${parts.join(" ")}${before === after ? `; the parameters are the same${sameData(one, other) ? " too" : ""}.` : `; the parameters went from ${before} to ${after}.`}`;
 }
 
 function Diff({ sides: [a, b], comparison, metric, manifests }) {
@@ -82,11 +82,12 @@ function Diff({ sides: [a, b], comparison, metric, manifests }) {
   });
   const sizes = comparison ? [comparison.a.size_bytes, comparison.b.size_bytes] : [null, null];
   if (comparison) rows.push({ label: "Size", before: bytes(sizes[0]), after: bytes(sizes[1]), change: changed(sizes[1] - sizes[0], true, (value) => bytes(Math.abs(value)), Math.abs(sizes[1] - sizes[0]) < 500) });
-  const plain = (label, before, after) => rows.push({ label, before, after, code: true, change: before === after ? { text: "same" } : { text: "changed" } });
+  const plain = (label, before, after) => (before || after) && rows.push({ label, before, after, code: true, change: before === after ? { text: "same" } : { text: "changed" } });
   plain("Best parameters", params(a.best_params), params(b.best_params));
   if (manifests.every(Boolean)) plain("Estimator", manifests[0].estimator?.split(".").at(-1), manifests[1].estimator?.split(".").at(-1));
   plain("Snapshot", `${a.dataset}_${a.snapshot}`, `${b.dataset}_${b.snapshot}`);
-  plain("Rows used", count(a.rows_train + a.rows_test), count(b.rows_train + b.rows_test));
+  const used = ({ rows_train: train, rows_test: test }) => (train === null || test === null ? "" : count(train + test));
+  plain("Rows used", used(a), used(b));
   if (manifests.every(Boolean)) {
     const library = (manifest) => `scikit-learn ${manifest.libraries["scikit-learn"]}`;
     plain("Libraries", library(manifests[0]), library(manifests[1]));
@@ -110,6 +111,6 @@ function Different({ comparison: { shown, rows }, a, b }) {
   if (!shown.length) return html`<p class="in soft">None: on these ${plural(rows, "row")} both answer the same.</p>`;
   const names = Object.keys(shown[0].record);
   const cell = (answer, truth) => (answer === truth ? "strong" : "worse strong");
-  return html`<div class="scroll fold-open" tabindex="0" role="region" aria-label="Rows they answer differently"><table><thead><tr>${names.map((name) => html`<th key=${name} class=${typeof shown[0].record[name] === "number" ? "num" : ""}>${name}</th>`)}<th>truth</th><th>${a}</th><th>${b}</th></tr></thead>
+  return html`<div class="scroll different" tabindex="0" role="region" aria-label="Rows they answer differently"><table><thead><tr>${names.map((name) => html`<th key=${name} class=${typeof shown[0].record[name] === "number" ? "num" : ""}>${name}</th>`)}<th>truth</th><th>${a}</th><th>${b}</th></tr></thead>
     <tbody>${shown.map((row, at) => html`<tr key=${at}>${names.map((name) => html`<td key=${name} class=${typeof row.record[name] === "number" ? "num mono" : ""}>${typeof row.record[name] === "number" ? brief(row.record[name]) : row.record[name]}</td>`)}<td>${row.truth}</td><td class=${cell(row.a, row.truth)}>${row.a}</td><td class=${cell(row.b, row.truth)}>${row.b}</td></tr>`)}</tbody></table></div>`;
 }

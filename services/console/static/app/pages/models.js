@@ -26,14 +26,14 @@ export default function Models({ query }) {
   const starts = shown.map(({ name, live }) => stretches(of(name), live, now.value)[0]?.from).filter(Boolean);
   const line = (name) => datasets.data?.find((one) => one.name === name);
   return html`${groups.map((group) => html`<${Panel} key=${group} title=${groups.length > 1 ? group : "Which version answered"} note=${sharedNote(shown.filter(({ dataset }) => dataset === group))} right=${html`<a class="link small" href=${`/data/${encodeURIComponent(group)}`}>Data</a><a class="link small" href=${`/try?dataset=${encodeURIComponent(group)}`}>Try it</a>`}>
-      ${shown.filter(({ dataset }) => dataset === group).map((model, index) => html`<${ModelRow} key=${model.name} model=${model} index=${index} history=${of(model.name)} from=${Math.min(...starts)} line=${line(group)} />`)}
+      ${shown.filter(({ dataset }) => dataset === group).map((model, index) => html`<${ModelRow} key=${model.name} model=${model} index=${index} history=${of(model.name)} from=${Math.min(...starts)} line=${line(group)} last=${index === shown.filter(({ dataset }) => dataset === group).length - 1} />`)}
     </${Panel}>`)}
     <${Panel} title="Decisions" note="what went live, and who decided otherwise"><${Decisions} of=${history.filter(({ model }) => shown.some(({ name }) => name === model)).slice(0, 60)} withModel /></${Panel}>`;
 }
 
 const sharedNote = (models) => (models.some(({ held }) => held.length) ? "one of these needs a decision" : "a dashed edge is a person's decision");
 
-function ModelRow({ model, index, history, from, line }) {
+function ModelRow({ model, index, history, from, line, last }) {
   const metric = line?.metric ?? "accuracy";
   const heard = serving.value?.records?.[model.name];
   const isDefault = line?.default && line.default_model === model.family;
@@ -49,7 +49,7 @@ function ModelRow({ model, index, history, from, line }) {
         <div><dt>Answers</dt><dd class="num">${rate(heard)}/s</dd></div>
       </dl>
     </div>
-    <${Ribbon} name=${model.name} history=${history} live=${model.live} at=${now.value} from=${from} axis />
+    <${Ribbon} name=${model.name} history=${history} live=${model.live} at=${now.value} from=${from} axis=${last} />
     ${model.held.length > 0 && html`<p class="row wrap"><${State} of="held" word=${`version ${model.held.join(" and ")} held`} /><a class="link" href=${modelHref(model.name)}>Decide</a>${model.live && html`<a class="link" href=${compareHref(model.name, model.live, model.held[0])}>Compare ${model.live} and ${model.held[0]}</a>`}</p>`}
     ${!model.written && html`<p class="row"><${State} of="waiting" word="the folder follows" /><span class="small soft">The decision of ${ago(model.live_since, now.value)} is in Postgres; the models folder could not be written yet. It is tried again every few seconds.</span></p>`}
   </div>`;

@@ -45,9 +45,9 @@ function Head({ version, manifest, model, metric = "accuracy", isDefault }) {
     <div class="says"><div class="row"><${State} of=${version.state === "held" ? "held" : version.role} word=${version.state === "held" ? "held" : version.role} /><b>${version.model} ${number}</b><span class="soft">trained ${ago(version.created_at, now.value)}</span></div>
       <p class="soft">${version.reason}</p></div>
     <div class="right"><dl class="figures">
-      <div><dt>${metricWords(metric)}</dt><dd>${figure(metricValue(metric, version.metrics[metric]))}</dd><dd>${version.rows_test} test rows</dd></div>
+      <div><dt>${metricWords(metric)}</dt><dd>${figure(metricValue(metric, version.metrics[metric]))}</dd><dd>${version.rows_test !== null && `${version.rows_test} test rows`}</dd></div>
       <div><dt>Parameters</dt><dd class="mono">${params(version.best_params)}</dd><dd>${manifest?.estimator?.split(".").at(-1) ?? version.family}</dd></div>
-      <div><dt>Trained in</dt><dd>${span(version.seconds)}</dd><dd>${count(version.rows_train)} rows</dd></div></dl>
+      <div><dt>Trained in</dt><dd>${span(version.seconds)}</dd><dd>${version.rows_train !== null && `${count(version.rows_train)} rows`}</dd></div></dl>
       <div class="acts">
         ${model?.live && model.live !== number && canServe && html`<a class="btn edge" href=${compareHref(version.model, model.live, number)}><${Icon} name="git-compare-arrows" />Compare with ${model.live}</a>`}
         ${model && model.live !== number && canServe && (model.trail.includes(number) ? html`<button class="btn edge" type="button" onClick=${() => rollback(model, number, { isDefault })}>Go back to ${number}</button>` : html`<button class="btn edge" type="button" onClick=${() => promote(model, version, { metric, isDefault })}>Make ${number} live</button>`)}
@@ -66,8 +66,8 @@ function Lineage({ version, manifest }) {
     ["Run", version.run && html`<${Id} of=${version.run} href=${`/runs/${version.run}`} />`],
     ["Snapshot", version.snapshot && html`<a class="link mono" href=${`/data/${encodeURIComponent(version.dataset)}/snapshots/${version.snapshot}`}>${version.dataset}_${version.snapshot}</a>`],
     ["Digest of the rows", version.digest && html`<span class="mono">${version.digest.slice(0, 16)}</span>`],
-    ["Rows", version.rows_train !== null && `${count(version.rows_train)} to train, ${count(version.rows_test)} to test`],
-    ["Estimator", manifest && html`<code>${manifest.estimator}</code>`],
+    ["Rows", version.rows_train !== null && version.rows_test !== null && `${count(version.rows_train)} to train, ${count(version.rows_test)} to test`],
+    ["Estimator", manifest?.estimator && html`<code>${manifest.estimator}</code>`],
     ["Answers by", manifest && (manifest.predictor.kind === "pickle" ? `scikit-learn itself (${manifest.predictor.why})` : `plain arrays (${manifest.predictor.kind}), equal to scikit-learn on every row`)],
     ["Files", manifest && `${Object.keys(manifest.files).length}, ${bytes(size)}, each with its hash in the manifest`],
     ["Libraries", manifest && Object.entries(manifest.libraries).map(([library, number]) => `${library} ${number}`).join(", ")],
