@@ -16,22 +16,33 @@ from tests.faults.ground import ROOT, Ground, ground
 from tests.faults.outcome import Clock, Outcome
 from tests.faults.table import CONTROLS, ROWS, Row
 
+CONTROLS_AT_ONCE = 3
 RESULTS = ROOT / "bench" / "results" / "faults.json"
 
 
-async def run_rows(place: Ground, rows: Sequence[Row], *, long: bool) -> list[Outcome]:
-    """Runs rows one after the other and prints each as it ends."""
-    outcomes = []
-    for row in rows:
-        clock = Clock()
-        try:
-            outcome = await (row.long if long else row.short)(place)
-        except Exception as error:  # noqa: BLE001 - a row that breaks is a row that failed; the others are still run
-            outcome = Outcome(row=row.name, missed=[f"the harness gave up: {type(error).__name__}: {error}"])
-        outcome.seconds = clock.seconds()
-        outcomes.append(outcome)
-        tell(report.line(outcome))
-    return outcomes
+async def run_all(place: Ground, rows: Sequence[Row], *, long: bool) -> list[Outcome]:
+    """Runs rows one after the other, and the controls, whose times say nothing, some at once."""
+    outcomes = [await run_row(place, row, long=long) for row in rows if row not in CONTROLS]
+    places = asyncio.Semaphore(CONTROLS_AT_ONCE)
+
+    async def control(row: Row) -> Outcome:
+        async with places:
+            return await run_row(place, row, long=long)
+
+    return [*outcomes, *await asyncio.gather(*(control(row) for row in rows if row in CONTROLS))]
+
+
+async def run_row(place: Ground, row: Row, *, long: bool) -> Outcome:
+    """Runs a row and prints it. A row that breaks is a row that failed; the others are still run."""
+    clock = Clock()
+    try:
+        outcome = await (row.long if long else row.short)(place)
+    except Exception as error:  # noqa: BLE001 - it is told in the row
+        outcome = Outcome(row=row.name, missed=[f"the harness gave up: {type(error).__name__}: {error}"])
+        outcome.is_control = row in CONTROLS
+    outcome.seconds = clock.seconds()
+    tell(report.line(outcome))
+    return outcome
 
 
 def tell(text: str) -> None:
@@ -55,7 +66,7 @@ def main() -> int:
     wanted = [rows[name] for name in options.rows] if options.rows else list(rows.values())
     clock = Clock()
     with ground(keep=options.keep) as place:
-        outcomes = asyncio.run(run_rows(place, wanted, long=options.long))
+        outcomes = asyncio.run(run_all(place, wanted, long=options.long))
         if options.keep:
             tell(f"kept: {place.folder}")
     tell(f"{report.summary(outcomes)}\n{clock.seconds()} s in all")

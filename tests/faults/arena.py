@@ -127,8 +127,9 @@ class Arena:
         self.engine = await self._stack.enter_async_context(database_engine(self.settings, "harness"))
         self.publisher = Publisher(make_app(self.settings, "harness"))
         self._stack.callback(self.publisher.close)
-        workers = [launch.worker(service, number) for service in SERVICES for number in range(1, self.plan.workers + 1)]
-        beats = [launch.beat(number) for number in range(1, self.plan.beats + 1)]
+        worker, beat = (launch.real_worker, launch.real_beat) if self.plan.real else (launch.worker, launch.beat)
+        workers = [worker(service, number) for service in SERVICES for number in range(1, self.plan.workers + 1)]
+        beats = [beat(number) for number in range(1, self.plan.beats + 1)]
         watch = asyncio.create_task(self._watch())
         self._stack.callback(watch.cancel)
         await self._run([*workers, *beats])

@@ -38,8 +38,8 @@ def _row(name: str, run: Callable[..., Awaitable[Outcome]], short: dict[str, obj
 
 ROWS = (
     _row("kills", processes.kills, {"count": 20}, {"count": 300}),
-    _row("whole-kills", whole.kills, {"count": 10}, {"count": 100}),
-    _row("beat-kills", processes.beat_kills, {"count": 5, "seconds": 25}, {"count": 10, "seconds": 60}),
+    _row("whole-kills", whole.kills, {"count": 8}, {"count": 100}),
+    _row("beat-kills", processes.beat_kills, {"count": 5, "seconds": 20}, {"count": 10, "seconds": 60}),
     _row("crashes", processes.crash_points, {"both": False}, {"both": True}),
     _row("late-holder", processes.late_holder, {"count": 3}, {"count": 30}),
     _row("redis-restarts", redis_faults.restarts, {"count": 10}, {"count": 100}),

@@ -47,16 +47,17 @@ def _others(arena: Arena) -> list[str]:
 
 
 async def _hold_versions(arena: Arena, outcome: Outcome) -> None:
-    """Each run that completed made one version per family, each is whole, and the folder says what PostgreSQL says."""
+    """Each training that was not overtaken made one version, each is whole, and the folder says which one is live."""
     doubles = await arena.rows(
         "SELECT run_id, family FROM rookery.model_versions WHERE state IN ('published', 'held')"
         " GROUP BY run_id, family HAVING count(*) > 1"
     )
     outcome.exactly("versions twice", len(doubles), expected=0)
     missing = await arena.rows(
-        "SELECT r.id, f.family FROM rookery.runs r CROSS JOIN (SELECT DISTINCT family FROM rookery.model_versions) f"
-        " WHERE r.outcome IN ('trained', 'held') AND NOT EXISTS (SELECT 1 FROM rookery.model_versions v"
-        "  WHERE v.run_id = r.id AND v.family = f.family AND v.state IN ('published', 'held'))"
+        "SELECT run, family FROM (SELECT correlationid AS run, data->>'family' AS family, result FROM rookery.events"
+        " WHERE type = 'training.requested') AS e GROUP BY run, family HAVING bool_and(result = 'handled')"
+        " AND NOT EXISTS (SELECT FROM rookery.model_versions v WHERE v.run_id = e.run AND v.family = e.family"
+        "  AND v.state IN ('published', 'held'))"
     )
     outcome.exactly("versions missing", len(missing), expected=0)
     live = await arena.rows("SELECT model, live FROM rookery.live_models")
