@@ -8,6 +8,7 @@ import msgspec
 from aiohttp import web
 
 from common.bundles.live import go_live
+from common.bundles.manifest import Manifest
 from common.bundles.reader import read_manifest
 from common.errors import BundleError, NotFoundError
 from common.logs import get_logger
@@ -72,14 +73,23 @@ class ModelDetail(msgspec.Struct, frozen=True, kw_only=True):
     series: dict[str, list[float | None]]
 
 
+class Example(msgspec.Struct, frozen=True, kw_only=True):
+    """A record of training with what the version answers; `sure` is its highest probability."""
+
+    record: dict[str, Any]
+    answer: str
+    sure: float | None
+
+
 class VersionDetail(msgspec.Struct, frozen=True, kw_only=True):
-    """A version: its row, its manifest where that verifies, its report."""
+    """A version: its row, its manifest where that verifies, its report, a few records to try."""
 
     version: ModelVersion
     manifest: dict[str, Any] | None
     damage: str
     report: list[ReportFile]
     card: str
+    examples: list[Example]
 
 
 class Went(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,17 +139,18 @@ async def show_version(call: Call) -> VersionDetail:
     settings = call.parts.settings
     async with call.parts.engine.connect() as connection:
         version = await operations.get_version(connection, name, number)
-    manifest, damage = None, ""
+    manifest, damage, examples = None, "", []
     try:
         read = await asyncio.to_thread(read_manifest, settings.models_dir, name, number, settings.signing_keys)
         manifest = msgspec.to_builtins(read)
         manifest.pop("hmac", None)
         manifest["samples"] = len(read.samples.records)
+        examples = _examples(read)
     except BundleError as error:
         damage = error.message
     files = await asyncio.to_thread(reports.list_files, settings.models_dir, name, number)
     card = await asyncio.to_thread(reports.read_card, settings.models_dir, name, number)
-    return VersionDetail(version=version, manifest=manifest, damage=damage, report=files, card=card)
+    return VersionDetail(version=version, manifest=manifest, damage=damage, report=files, card=card, examples=examples)
 
 
 async def show_report_file(call: Call) -> web.StreamResponse:
@@ -221,6 +232,20 @@ async def _decide(call: Call, operation: Any, **arguments: Any) -> Went:
         log.warning("the folder follows later, by the sweep", model=name, error=str(error))
         return Went(model=model, written=False)
     return Went(model=model, written=True)
+
+
+def _examples(manifest: Manifest) -> list[Example]:
+    """The sample records of a manifest with their answers in words."""
+    samples, classes = manifest.samples, manifest.classes
+    found = []
+    for at, (record, label) in enumerate(zip(samples.records, samples.labels, strict=True)):
+        answer = classes[int(label)] if classes else f"{label:.6g}"
+        found.append(
+            Example(
+                record=record, answer=answer, sure=max(samples.probabilities[at]) if samples.probabilities else None
+            )
+        )
+    return found
 
 
 def _said(reason: str) -> str:

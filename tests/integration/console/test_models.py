@@ -36,6 +36,8 @@ async def test_a_version_with_its_manifest_and_report(console: Console, models: 
     detail = await console.get(f"{MODEL}/versions/1")
     assert (detail["damage"], detail["manifest"]["rows"], detail["card"]) == ("", 333, "# random_forest 1\n")
     assert "hmac" not in detail["manifest"]
+    assert detail["examples"][0]["answer"] == "Adelie"
+    assert 1 / 3 < detail["examples"][0]["sure"] <= 1
     assert {file["name"] for file in detail["report"]} == set(REPORT)
     async with console.client.get(f"{MODEL}/versions/1/report/confusion.png") as response:
         assert (response.status, response.content_type) == (200, "image/png")

@@ -3,6 +3,7 @@ import { post } from "../api.js";
 import { confirm } from "../confirm.js";
 import { figure, metricValue, metricWords } from "../format.js";
 import { html, useState } from "../html.js";
+import { refresh } from "../live.js";
 import { say } from "../parts.js";
 import { modelHref } from "./words.js";
 
@@ -11,7 +12,10 @@ const quoted = (text) => `'${(text || "why").replaceAll("'", "'\\''")}'`;
 const later = ({ written }) => (written ? "" : " The models folder cannot be written now; it follows by itself.");
 
 function send(name, action, body, said) {
-  return post(at(name, action), body).then((went) => say(`${said}.${later(went)}`));
+  return post(at(name, action), body).then((went) => {
+    say(`${said}.${later(went)}`);
+    refresh.value += 1; // not every decision is an event: what is shown is read again
+  });
 }
 
 const scores = (model, version, metric) => {

@@ -34,7 +34,7 @@ export function Refusal({ rejection, dataset, file }) {
     <div class="refusal ${rows.length ? "" : "single"}">
       <div class="stack"><p><b>${sentence(reason)}</b></p>
         <p class="soft">${inUse ? `The tables and models of snapshot ${inUse} stay in use. Nothing was trained.` : "No snapshot is in use yet, so nothing is trained."}</p>
-        <p class="soft">${remedy(reason, file)} Both are looked at again within ${plural(Math.round(dataset.interval_s), "second")}.</p></div>
+        <p class="soft">${remedy(reason, file)} ${dataset.interval_s > 0 && `Both are looked at again within ${plural(Math.round(dataset.interval_s), "second")}.`}</p></div>
       ${rows.length > 0 && html`<${Rows} rows=${rows} />`}
     </div></${Panel}>`;
 }

@@ -1,10 +1,10 @@
 // Data: what do the models learn from, is it sound?
 import { post, useFetch } from "../api.js";
 import { confirm } from "../confirm.js";
-import { ago, brief, count, plural, span } from "../format.js";
+import { ago, brief, count, plural } from "../format.js";
 import { html } from "../html.js";
 import { useKeys } from "../keyboard.js";
-import { now } from "../live.js";
+import { now, refresh } from "../live.js";
 import { Icon, Id, Panel, say, Segment, Skeleton, Tag, Trouble } from "../parts.js";
 import { go } from "../router.js";
 import { runAgain } from "../runlist.js";
@@ -14,6 +14,7 @@ import { PastRejections, Refusal } from "../models/rejection.js";
 import { versionHref } from "../models/words.js";
 
 const aboutData = ({ name, data }) => name === "event" && /^(dataset|run|ingest)\./.test(data.type);
+const every = (seconds) => (seconds < 120 ? `${Number(seconds)} s` : `${Number((seconds / 60).toFixed(1))} min`);
 const href = (name) => `/data/${encodeURIComponent(name)}`;
 
 export default function Data({ params }) {
@@ -32,8 +33,8 @@ export default function Data({ params }) {
   return html`<${Bar} dataset=${dataset} names=${names} />
     ${dataset.error && html`<${Panel} tone="bad" title="The specification cannot be read"><p class="in">${dataset.error} What was live keeps answering; nothing new is trained until <code>${file}</code> is right again.</p></${Panel}>`}
     ${rejection && html`<${Refusal} rejection=${rejection} dataset=${dataset} file=${file} />`}
-    ${!snapshots.length && html`<${Panel}><div class="empty"><h2>Nothing was read yet</h2><p class="soft">${dataset.source} is looked at every ${span(dataset.interval_s)}.</p><button class="btn main" type="button" onClick=${() => runAgain(dataset.name)}>Read it now</button><p class="small soft">The same from a terminal: <code>rookery run ${dataset.name}</code></p></div></${Panel}>`}
-    <div class="two">
+    ${!snapshots.length && !dataset.error && !rejection && html`<${Panel}><div class="empty"><h2>Nothing was read yet</h2><p class="soft">${dataset.source} is looked at every ${every(dataset.interval_s)}.</p><button class="btn main" type="button" onClick=${() => runAgain(dataset.name)}>Read it now</button><p class="small soft">The same from a terminal: <code>rookery run ${dataset.name}</code></p></div></${Panel}>`}
+    <div class=${chosen ? "two" : "stack16"}>
       <div class="stack16">${chosen && html`<${Columns} key=${`${dataset.name} ${chosen}`} dataset=${dataset} number=${chosen} />`}</div>
       <div class="stack16">
         ${snapshots.length > 0 && html`<${Snapshots} dataset=${dataset} snapshots=${snapshots} chosen=${chosen} />`}
@@ -49,21 +50,26 @@ function Bar({ dataset, names }) {
   const options = names.map((one) => [one, one]);
   const choice = names.length > 8 ? html`<label><span class="sr">Data set</span><select value=${name} onChange=${(event) => go(href(event.target.value))}>${names.map((one) => html`<option key=${one} value=${one}>${one}</option>`)}</select></label>` : names.length > 1 && html`<${Segment} label="Data set" options=${options} value=${name} onChange=${(value) => go(href(value))} />`;
   return html`<div class="filters">${choice}
-    <span class="soft">${paused ? html`<${State} of="held" word="paused" /> by ${dataset.paused_by}: ${dataset.paused_reason}` : `from ${dataset.source}, every ${span(dataset.interval_s)}, target ${dataset.target}`}</span>
+    <span class="soft">${dataset.error ? "" : paused ? html`<${State} of="held" word="paused" /> by ${dataset.paused_by}: ${dataset.paused_reason}` : `from ${dataset.source}, every ${every(dataset.interval_s)}, target ${dataset.target}`}</span>
     <span class="last"><button class="btn edge" type="button" onClick=${() => runAgain(name)}><${Icon} name="play" />Run ${name}</button>
       <button class="btn" type="button" onClick=${() => (paused ? resume(name) : pause(dataset))}><${Icon} name=${paused ? "play" : "pause"} />${paused ? "Resume" : "Pause"}</button></span></div>`;
+}
+
+function told(text) {
+  say(text);
+  refresh.value += 1;
 }
 
 function pause({ name, interval_s: interval }) {
   confirm({
     title: `Pause ${name}?`,
     text: "Models that are live keep answering.",
-    steps: ["The schedule asks no more: new data wait in the source.", "What is under way is finished. A person can still run it.", `Resumed, it is looked at again every ${span(interval)}.`],
+    steps: ["The schedule asks no more: new data wait in the source.", "What is under way is finished. A person can still run it.", `Resumed, it is looked at again every ${every(interval)}.`],
     reason: "",
     cli: ({ reason }) => `rookery pause ${name}${reason ? ` --reason '${reason.replaceAll("'", "'\\''")}'` : ""}`,
     keep: "Let it run",
     make: `Pause ${name}`,
-    run: ({ reason }) => post(`/api/datasets/${encodeURIComponent(name)}/pause`, { reason }).then(() => say(`${name} is paused`)),
+    run: ({ reason }) => post(`/api/datasets/${encodeURIComponent(name)}/pause`, { reason }).then(() => told(`${name} is paused`)),
   });
 }
 
@@ -73,7 +79,7 @@ const resume = (name) => confirm({
   cli: `rookery resume ${name}`,
   keep: "Keep it paused",
   make: `Resume ${name}`,
-  run: () => post(`/api/datasets/${encodeURIComponent(name)}/resume`).then(() => say(`${name} goes on`)),
+  run: () => post(`/api/datasets/${encodeURIComponent(name)}/resume`).then(() => told(`${name} goes on`)),
 });
 
 function Columns({ dataset, number }) {
