@@ -20,7 +20,10 @@ function path(times, values, x, y) {
   }).join("");
 }
 
-const ms = (value) => (value === null || value === undefined ? "none" : `${value < 10 ? value.toFixed(1) : value.toFixed(0)} ms`);
+// Moments with nothing asked before and after: a line would not show them.
+const lonely = (values) => values.map((value, at) => [value, at]).filter(([value, at]) => value !== null && (values[at - 1] ?? null) === null && (values[at + 1] ?? null) === null);
+
+const ms = (value) => (value === null || value === undefined ? "none asked" : `${value < 10 ? value.toFixed(1) : value.toFixed(0)} ms`);
 export const milliseconds = ms;
 
 export function LatencyChart({ series, went, colour, failed }) {
@@ -44,6 +47,8 @@ export function LatencyChart({ series, went, colour, failed }) {
     ${marks.map((moment, index) => html`<text key=${moment} x=${x(moment)} y=${HEIGHT - 7} text-anchor=${index === 0 ? "start" : index === 4 ? "end" : "middle"}>${clock(moment * 1000).slice(0, last - first < 900 ? 8 : 5)}</text>`)}
     ${inside.map((one) => html`<line key=${one.id} x1=${x(one.at / 1000)} x2=${x(one.at / 1000)} y1=${TOP - 4} y2=${HEIGHT - BOTTOM} stroke="var(--ok)" stroke-width="2" />`)}
     <path d=${path(at, p50, x, y)} fill="none" stroke="var(--ink-2)" stroke-width="1.3" stroke-dasharray="4 3" />
+    ${lonely(p50).map(([value, of]) => html`<circle key=${of} cx=${x(at[of])} cy=${y(value)} r="1.5" fill="var(--ink-2)" />`)}
+    ${lonely(p99).map(([value, of]) => html`<circle key=${of} cx=${x(at[of])} cy=${y(value)} r="2" fill=${colour} />`)}
     <path d=${path(at, p99, x, y)} fill="none" stroke=${colour} stroke-width="1.5" stroke-linecap="round" />
   </svg></div>`;
 }

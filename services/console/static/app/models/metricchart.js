@@ -77,7 +77,7 @@ export function MetricChart({ model, versions, history, metric, gate, index = 0 
     ${clipped.length > 0 && html`<path d="M${clipped[0][0]} ${floor}L${clipped.map((pair) => pair.join(" ")).join("L")}L${clipped.at(-1)[0]} ${floor}Z" fill="var(--held-soft)" />
       <path d="M${clipped.map((pair) => pair.join(" ")).join("L")}" fill="none" stroke="var(--held)" stroke-width="1.5" stroke-dasharray="4 3" />
       <text x=${edge + 5} y=${clipped.at(-1)[1] + 4} class="held">gate ${figure(ahead ?? gates.at(-1))}</text>
-      <text x=${LEFT} y=${isError(metric) ? TOP + 12 : HEIGHT - BOTTOM - 8} class="held">held, if ${isError(metric) ? "above" : "below"} the gate</text>`}
+      <text x=${clipped[0][0] + 8} y=${clipped[0][1] + (isError(metric) ? -8 : 16)} class="held">held, if ${isError(metric) ? "above" : "below"} the gate</text>`}
     ${served.length > 1 && html`<path d="M${served.map(({ point, at }) => `${x(at)} ${y(value(point))}`).join("L")}" fill="none" stroke=${colour} stroke-width="1.5" />`}
     ${points.map((point, at) => point.state === "held" && at > 0 && html`<path key=${point.version} d="M${x(at - 1)} ${y(value(points[at - 1]))}L${x(at)} ${y(value(point))}" stroke=${colour} stroke-width="1.5" stroke-dasharray="2 3" fill="none" />`)}
     ${points.map((point, at) => html`<a key=${point.version} href=${versionHref(model.name, point.version)} aria-label=${`Version ${point.version}: ${words} ${figure(value(point))}, ${point.role}`}><title>${`Version ${point.version}: ${figure(value(point))}, ${point.role}`}</title><${Mark} x=${x(at)} y=${y(value(point))} point=${point} live=${model.live} colour=${colour} /></a>`)}

@@ -48,7 +48,7 @@ export function Versions({ data, query, context }) {
         <td>${version.snapshot && html`<a class="link mono" href=${`/data/${encodeURIComponent(version.dataset)}/snapshots/${version.snapshot}`}>${version.dataset}_${version.snapshot}</a>`}</td>
         <td>${ago(version.published_at ?? version.created_at, now.value)}</td>
         <td class="why wide small">${version.reason}</td>
-        <td class="num"><${Act} version=${version} model=${model} context=${context} /></td>
+        <td class="num acts"><a class="btn text" href=${versionHref(model.name, version.version)}>Report<span class="sr"> of ${version.version}</span></a><${Act} version=${version} model=${model} context=${context} /></td>
       </tr>`)}</tbody>
     </table></div>
     ${!ended && html`<div class="in"><button class="btn edge" type="button" onClick=${more}>Older versions</button></div>`}
@@ -57,7 +57,7 @@ export function Versions({ data, query, context }) {
 
 function Act({ version, model, context }) {
   const number = version.version;
-  if (version.role === "live") return html`<a class="btn text" href=${`${versionHref(model.name, number)}`}>Report</a>`;
+  if (version.role === "live") return null;
   if (version.state !== "published" && version.state !== "held") return null;
   if (model.trail.includes(number)) return html`<button class="btn text" type="button" onClick=${() => rollback(model, number, context)}>Go back<span class="sr"> to ${number}</span></button>`;
   return html`<button class="btn text" type="button" onClick=${() => promote(model, version, context)}>Promote<span class="sr"> ${number}</span></button>`;

@@ -1,6 +1,6 @@
 // One model: which version should be live?
 import { useFetch } from "../api.js";
-import { ago, age, figure, metricValue, metricWords, plural, rate } from "../format.js";
+import { figure, metricValue, metricWords, plural, rate } from "../format.js";
 import { html } from "../html.js";
 import { useKeys } from "../keyboard.js";
 import { now, serving } from "../live.js";
@@ -50,7 +50,7 @@ function Head({ data, metric, context }) {
   const figures = [
     live && [metricWords(metric), figure(metricValue(metric, live.metrics[metric])), live.rows_test ? `${live.rows_test} test rows` : ""],
     ["Answers", `${rate(heard)}/s`, data.serving.loaded_at ? `loaded in ${Math.round(data.serving.load_milliseconds ?? 0)} ms` : "not loaded"],
-    ["p99", milliseconds(told.p99 ?? data.serving.p99), `p50 ${milliseconds(told.p50 ?? data.serving.p50)}`],
+    ["p99", milliseconds(told.p99 ?? data.serving.p99), (told.p50 ?? data.serving.p50) ? `p50 ${milliseconds(told.p50 ?? data.serving.p50)}` : ""],
     live && ["Trained on", live.rows_train ? plural(live.rows_train, "row") : "", live.snapshot ? `snapshot ${live.snapshot}` : ""],
   ].filter(Boolean);
   return html`<${Panel}>

@@ -50,7 +50,8 @@ function Asking({ name, names, line, serving, models, url, query }) {
   const asked = serving.map((one) => one.name);
   const main = serving.find((one) => one.family === line?.default_model) ?? serving[0];
   const detail = useFetch(`/api/models/${encodeURIComponent(main.name)}/versions/${main.version}`);
-  const snapshot = useFetch(main.snapshot ? `/api/datasets/${encodeURIComponent(name)}/snapshots/${main.snapshot}` : "");
+  const shown = line?.snapshot ?? main.snapshot; // the snapshot in use: its table is there, that of an older one may be dropped
+  const snapshot = useFetch(shown ? `/api/datasets/${encodeURIComponent(name)}/snapshots/${shown}` : "");
   const columns = new Map((snapshot.data?.columns?.columns ?? []).map((column) => [column.name, column]));
   const chips = chipsOf(detail.data?.examples ?? []);
   const [values, setValues] = useState(kept(query));

@@ -27,14 +27,14 @@ export default function VersionPage({ params: { model: name, version } }) {
     ${damage && html`<${Panel} tone="bad" title="This version does not verify"><p class="in">${damage} Inference does not load it; what was live keeps answering. Train again, or remove its folder.</p></${Panel}>`}
     <div class="half">
       <${Panel} title="How good it is" note=${one.data.version.rows_test ? `on ${one.data.version.rows_test} rows that it has not seen` : ""}><${Scores} version=${one.data.version} metric=${whole.data?.dataset?.metric} />${manifest && html`<${ByClass} report=${manifest.report} classes=${manifest.classes} />`}</${Panel}>
-      <${Panel} title="Where it comes from"><div class="in"><${Lineage} version=${one.data.version} manifest=${manifest} /></div></${Panel}>
+      <div class="stack16">
+        <${Panel} title="Where it comes from"><div class="in"><${Lineage} version=${one.data.version} manifest=${manifest} /></div></${Panel}>
+        ${manifest && html`<${Panel} title="What the search tried"><${Tried} scores=${manifest.scores ?? []} best=${manifest.best_params} /></${Panel}>`}
+      </div>
     </div>
     <${Panel} title="Report" note=${pictures.length ? `${pictures.length} pictures, drawn by training` : ""}>${pictures.length ? html`<div class="thumbs">${pictures.map((file) => html`<figure key=${file.name}><a href=${source(file.name)} target="_blank" rel="noreferrer"><img src=${source(file.name)} alt=${`${file.title} of ${name} ${version}`} loading="lazy" /></a><figcaption>${file.title}</figcaption></figure>`)}</div>` : html`<p class="in soft">Its report is not drawn yet, or is gone. <code>rookery run --from train</code> makes a new version with one.</p>`}</${Panel}>
-    <div class="half">
-      <${Panel} title="Model card" right=${card && html`<a class="btn" href=${source("model_card.md")} download=${`${name}-${version}.md`}><${Icon} name="download" />As Markdown</a>`}>
-        <div class="in">${card ? html`<${Markdown} text=${card} source=${source} skip=${["Pictures"]} />` : html`<p class="soft">There is no card beside this version.</p>`}</div></${Panel}>
-      ${manifest && html`<${Panel} title="What the search tried"><${Tried} scores=${manifest.scores ?? []} best=${manifest.best_params} /></${Panel}>`}
-    </div>
+    <${Panel} title="Model card" right=${card && html`<a class="btn" href=${source("model_card.md")} download=${`${name}-${version}.md`}><${Icon} name="download" />As Markdown</a>`}>
+      <div class="in">${card ? html`<${Markdown} text=${card} source=${source} skip=${["Pictures", "How good it is", "Where it comes from"]} />` : html`<p class="soft">There is no card beside this version.</p>`}</div></${Panel}>
     ${manifest && html`<${Panel} title="Manifest" right=${html`<${Copy} text=${JSON.stringify(manifest, null, 2)} label="Copy the manifest" />`}><details class="in"><summary class="small soft">The signed file beside the version, as JSON</summary><div class="fold-open"><${Json} value=${manifest} /></div></details></${Panel}>`}`;
 }
 
