@@ -49,7 +49,7 @@ function stageStop(stage, { overview, open, work, redisDown, now, nothing }) {
   if (running.length && stage === "train") lines.push(`${running.length} of ${plural(Math.max(workers, running.length), "worker")} busy`);
   else if (running.length) lines.push(`${DOES[stage]} ${running[0].dataset}, ${span(Math.max(0, (now - Date.parse(running[0].since)) / 1000))}`);
   else if (!workers && !redisDown) lines.push("no worker");
-  else lines.push(`${nothing ? "ready, waiting" : "idle"}, ${plural(workers, "worker")}`);
+  else lines.push(`${nothing ? "ready, waiting" : "idle"}${workers ? `, ${plural(workers, "worker")}` : ""}`);
   if (redisDown && queued.length) lines.push(`${plural(queued.length, "event waits", "events wait")} for Redis`);
   else if (later.length && stage !== "ingest") lines.push(`next ${inTime(later[0].due_at ?? now, now)} from now: ${later[0].dataset}`);
   else if (last.last_ended) lines.push(`last ${ago(last.last_ended, now)}, ${span(last.last_s)}`);

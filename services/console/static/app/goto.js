@@ -70,7 +70,7 @@ function GotoDialog() {
     <div class="goto">
       <input type="text" autofocus role="combobox" aria-expanded="true" aria-controls="places" aria-activedescendant=${all.length ? `place-${chosen}` : null} aria-label="Page, model, run or event" placeholder="Page, model, run or event" value=${text} onKeyDown=${press} onInput=${(event) => { setText(event.target.value); setChosen(0); }} />
       <ul id="places" role="listbox" aria-label="Places">${all.map((place, index) => html`<li key=${place.href} id="place-${index}" role="option" aria-selected=${String(index === chosen)} class=${index === chosen ? "is-on" : ""} onClick=${() => take(place)} onMouseEnter=${() => setChosen(index)}>
-        <span class="soft kind">${place.kind}</span><span class="strong cut">${place.name}</span><span class="faint cut">${place.more}</span></li>`)}
+        <span class="soft kind">${place.kind} </span><span class="strong cut">${place.name} </span><span class="faint cut">${place.more}</span></li>`)}
         ${!all.length && html`<li role="option" aria-selected="false" class="soft">Nothing has this in its name.</li>`}</ul>
     </div>
   </dialog>`;

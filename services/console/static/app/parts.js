@@ -38,6 +38,9 @@ export function Panel({ title, note, right, tone = "", class: more = "", childre
   </section>`;
 }
 
+// What may be wider than the window scrolls by itself, also by the keyboard.
+export const Scroll = ({ label, children }) => html`<div class="scroll" tabindex="0" role="region" aria-label=${label}>${children}</div>`;
+
 export const Tag = ({ tone = "", children }) => html`<span class="tag ${tone}">${children}</span>`;
 
 export function Segment({ label, options, value, onChange }) {

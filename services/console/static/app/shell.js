@@ -82,7 +82,7 @@ export function Shell({ section, crumbs, children }) {
           <h1>${crumbs.map(([name, href], index) => html`${index > 0 && html`<span class="faint">/</span>`}${href ? html`<a href=${href}>${name}</a>` : html`<span class="cut">${name}</span>`}`)}</h1>
           <div class="right">
             <${Heard} />
-            <button class="goto-button" type="button" onClick=${openGoto} aria-label="Go to anything"><${Icon} name="search" /><span>Go to anything</span><kbd aria-hidden="true">Ctrl K</kbd></button>
+            <button class="goto-button" type="button" onClick=${openGoto}><${Icon} name="search" /><span>Go to anything</span><kbd>Ctrl K</kbd></button>
             <button class="btn icon" type="button" onClick=${turnTheme} aria-label="Light or dark" title="Light or dark"><${Icon} name="sun" /></button>
             <button class="btn icon help" type="button" onClick=${openHelp} aria-label="Keys" title="Keys"><${Icon} name="circle-help" /></button>
           </div>

@@ -2,7 +2,7 @@
 import { clock, day, span, when } from "./format.js";
 import { html } from "./html.js";
 import { now } from "./live.js";
-import { Id } from "./parts.js";
+import { Id, Scroll } from "./parts.js";
 import { go } from "./router.js";
 import { FoldRow } from "./runlist.js";
 import { State } from "./state.js";
@@ -18,10 +18,10 @@ export function tookOf(event) {
 export function TailTable({ events, ticks }) {
   const rows = [...events.map((event) => ({ event, at: event.time })), ...ticks.map((fold) => ({ fold, at: fold.last_at }))];
   rows.sort((one, other) => (one.at < other.at ? 1 : -1));
-  return html`<div class="scroll"><table class="tail listed">
+  return html`<${Scroll} label="Events"><table class="tail listed">
     <caption class="sr">Events, the newest first</caption>
     <thead><tr><th scope="col">Time</th><th scope="col">Event</th><th scope="col">About</th><th scope="col">Run</th><th scope="col">Handled by</th><th scope="col" class="num">Waited</th><th scope="col" class="num">Took</th></tr></thead>
-    <tbody>${rows.map(({ event, fold }) => event ? html`<${EventRow} key=${event.id} event=${event} />` : html`<${FoldRow} key=${`${fold.dataset}${fold.first_at}`} fold=${fold} columns=${7} />`)}</tbody></table></div>`;
+    <tbody>${rows.map(({ event, fold }) => event ? html`<${EventRow} key=${event.id} event=${event} />` : html`<${FoldRow} key=${`${fold.dataset}${fold.first_at}`} fold=${fold} columns=${7} />`)}</tbody></table></${Scroll}>`;
 }
 
 function EventRow({ event }) {

@@ -10,7 +10,7 @@ import { ago, clock, plural, short } from "../format.js";
 import { html, useEffect, useState } from "../html.js";
 import { useKeys } from "../keyboard.js";
 import { health, listen, now, queues, serving } from "../live.js";
-import { Copy, Icon, Panel, Skeleton, Tag, Trouble } from "../parts.js";
+import { Copy, Icon, Panel, Scroll, Skeleton, Tag, Trouble } from "../parts.js";
 import { go, setQuery } from "../router.js";
 import { FoldRow, rowsOf, runAgain, RunRow, scaleOf } from "../runlist.js";
 import { State } from "../state.js";
@@ -76,7 +76,7 @@ function Deciding({ line, again }) {
 // Several data sets: one line each; the chosen one has the chain.
 function Lines({ overview, work }) {
   const { datasets, models, dataset } = overview;
-  return html`<${Panel} title="Data sets" note=${`${datasets.length}, the chain shows ${dataset}`} class="lines"><div class="scroll"><table class="listed"><caption class="sr">Data sets</caption>
+  return html`<${Panel} title="Data sets" note=${`${datasets.length}, the chain shows ${dataset}`} class="lines"><${Scroll} label="Data sets"><table class="listed"><caption class="sr">Data sets</caption>
     <thead><tr><th scope="col">Data set</th><th scope="col">Last run</th><th scope="col">Live models</th><th scope="col">Under way</th><th scope="col">Schedule</th></tr></thead>
     <tbody>${datasets.map((line) => {
       const mine = models.filter((model) => model.dataset === line.name);
@@ -91,15 +91,15 @@ function Lines({ overview, work }) {
         <td>${live} of ${Math.max(mine.length, line.families.length)}${held ? html` <${Tag} tone="held">${held} held</${Tag}>` : ""}</td>
         <td class="soft">${open ? plural(open, "event") : "nothing"}</td>
         <td class="soft">${line.paused ? html`<${Tag} tone="held">paused by ${line.paused_by}</${Tag}>` : line.interval_s ? `every ${line.interval_s} s` : ""}</td></tr>`;
-    })}</tbody></table></div></${Panel}>`;
+    })}</tbody></table></${Scroll}></${Panel}>`;
 }
 
 function LastRuns({ page }) {
   const scale = scaleOf(page.runs, now.value);
   const rows = rowsOf(page).slice(0, 12);
-  return html`<${Panel} title="Last runs" right=${html`<a class="link" href="/runs">All runs</a>`}><div class="scroll"><table class="runs listed brief"><caption class="sr">Last runs</caption>
+  return html`<${Panel} title="Last runs" right=${html`<a class="link" href="/runs">All runs</a>`}><${Scroll} label="Last runs"><table class="runs listed brief"><caption class="sr">Last runs</caption>
     <thead class="sr"><tr><th scope="col">State</th><th scope="col">Run</th><th scope="col">Stages</th><th scope="col">Work</th><th scope="col">Outcome</th></tr></thead>
-    <tbody>${rows.map(({ run, fold }) => run ? html`<${RunRow} key=${run.id} run=${run} scale=${scale} brief again=${false} />` : html`<${FoldRow} key=${`${fold.after}${fold.dataset}`} fold=${fold} columns=${5} onShow=${() => go("/runs?unchanged")} />`)}</tbody></table></div></${Panel}>`;
+    <tbody>${rows.map(({ run, fold }) => run ? html`<${RunRow} key=${run.id} run=${run} scale=${scale} brief again=${false} />` : html`<${FoldRow} key=${`${fold.after}${fold.dataset}`} fold=${fold} columns=${5} onShow=${() => go("/runs?unchanged")} />`)}</tbody></table></${Scroll}></${Panel}>`;
 }
 
 const HAPPENING = 14;

@@ -4,7 +4,7 @@ import { attempt } from "../confirm.js";
 import { html, useEffect, useState } from "../html.js";
 import { useKeys } from "../keyboard.js";
 import { now } from "../live.js";
-import { Find, NoMatch, Panel, Segment, Skeleton, Trouble } from "../parts.js";
+import { Find, NoMatch, Panel, Scroll, Segment, Skeleton, Trouble } from "../parts.js";
 import { setQuery } from "../router.js";
 import { FoldRow, rowsOf, RunRow, Scale, scaleOf } from "../runlist.js";
 
@@ -54,11 +54,11 @@ export default function Runs({ query }) {
     ${error && html`<${Trouble} error=${error} />`}
     ${slow && html`<${Skeleton} rows=${10} />`}
     ${data && html`<${Panel} class="list" title="">
-      ${rows.length === 0 ? (state || dataset || q ? html`<${NoMatch} excluded=${data.excluded} what="runs" />` : html`<${NothingRan} datasets=${datasets ?? []} />`) : html`<div class="scroll"><table class="runs listed">
+      ${rows.length === 0 ? (state || dataset || q ? html`<${NoMatch} excluded=${data.excluded} what="runs" />` : html`<${NothingRan} datasets=${datasets ?? []} />`) : html`<${Scroll} label="Runs"><table class="runs listed">
         <caption class="sr">Runs, the newest first</caption>
         <thead><tr><th scope="col">State</th><th scope="col">Run</th><th scope="col">Caused by</th><th scope="col">Started</th><th scope="col" class="bars-cell"><${Scale} seconds=${scale} words="Ingest, preprocess, train (a lane per model), to scale" /></th><th scope="col" class="num">Work</th><th scope="col">Outcome</th><th scope="col"><span class="sr">Run again</span></th></tr></thead>
         <tbody>${rows.map(({ run, fold }) => run ? html`<${RunRow} key=${run.id} run=${run} scale=${scale} />` : html`<${FoldRow} key=${`${fold.after}${fold.dataset}`} fold=${fold} columns=${8} onShow=${() => setQuery({ unchanged: true })} />`)}</tbody>
-      </table></div>`}
+      </table></${Scroll}>`}
       ${next && html`<div class="more"><button class="btn edge" type="button" onClick=${more}>Older runs</button></div>`}
     </${Panel}>`}`;
 }
