@@ -1,5 +1,6 @@
 // The model card: Markdown as train writes it, drawn as elements. No text becomes HTML.
 import { html } from "../html.js";
+import { Scroll } from "./scroll.js";
 
 const INLINE = /(`[^`]+`|\*\*[^*]+\*\*|\*[^*]+\*|!?\[[^\]]*\]\([^)\s]+\))/;
 
@@ -50,7 +51,7 @@ export function blocks(text) {
 function Table({ rows, source }) {
   const [head, , ...body] = rows;
   const named = head.some(Boolean);
-  return html`<div class="scroll"><table>${named && html`<thead><tr>${head.map((cell, at) => html`<th key=${at}>${inline(cell, source)}</th>`)}</tr></thead>`}<tbody>${body.map((row, at) => html`<tr key=${at}>${row.map((cell, of) => html`<td key=${of}>${inline(cell, source)}</td>`)}</tr>`)}</tbody></table></div>`;
+  return html`<${Scroll} label="Table"><table>${named && html`<thead><tr>${head.map((cell, at) => html`<th key=${at}>${inline(cell, source)}</th>`)}</tr></thead>`}<tbody>${body.map((row, at) => html`<tr key=${at}>${row.map((cell, of) => html`<td key=${of}>${inline(cell, source)}</td>`)}</tr>`)}</tbody></table></${Scroll}>`;
 }
 
 // `from`, `until`: the headings between which the card is shown; `source`: the address of a picture.

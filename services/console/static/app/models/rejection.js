@@ -4,6 +4,7 @@ import { html } from "../html.js";
 import { now } from "../live.js";
 import { Id, Panel } from "../parts.js";
 import { Shape } from "../state.js";
+import { Scroll } from "./scroll.js";
 
 // What helps, by what the reason says; the first that fits.
 const REMEDIES = [
@@ -22,9 +23,9 @@ function Rows({ rows }) {
   const offending = rows.every((row) => "row" in row && "value" in row);
   const heads = offending ? ["Row", "Column", "Value"] : [...new Set(rows.flatMap((row) => Object.keys(row)))];
   const cells = (row) => (offending ? [row.row, row.name ?? row.column, row.value] : heads.map((head) => row[head]));
-  return html`<div class="scroll"><table><thead><tr>${heads.map((head, at) => html`<th key=${head} class=${offending && at === 0 ? "num" : ""}>${head}</th>`)}</tr></thead>
+  return html`<${Scroll} label="Offending rows"><table><thead><tr>${heads.map((head, at) => html`<th key=${head} class=${offending && at === 0 ? "num" : ""}>${head}</th>`)}</tr></thead>
     <tbody>${rows.slice(0, 8).map((row, at) => html`<tr key=${at}>${cells(row).map((cell, of) => html`<td key=${of} class="mono ${offending && of === 0 ? "num soft" : ""} ${!offending || of === 2 ? "bad" : ""}">${typeof cell === "string" && (!offending || of === 2) ? JSON.stringify(cell) : String(cell ?? "")}</td>`)}</tr>`)}
-      ${rows.length > 8 && html`<tr><td colspan=${heads.length} class="soft">and ${rows.length - 8} more</td></tr>`}</tbody></table></div>`;
+      ${rows.length > 8 && html`<tr><td colspan=${heads.length} class="soft">and ${rows.length - 8} more</td></tr>`}</tbody></table></${Scroll}>`;
 }
 
 export function Refusal({ rejection, dataset, file }) {

@@ -10,6 +10,7 @@ import { keepHeld, promote, rollback } from "../models/decide.js";
 import { Confusion, Looks } from "../models/evidence.js";
 import { Markdown } from "../models/markdown.js";
 import { metricsOf, modelHref, versionHref } from "../models/words.js";
+import { Scroll } from "../models/scroll.js";
 
 export default function Compare({ params: { model: name, pair }, query }) {
   const [a, b] = pair.split("..").map((text) => Math.floor(Number(text)));
@@ -93,8 +94,8 @@ function Diff({ sides: [a, b], comparison, metric, manifests }) {
     plain("Libraries", library(manifests[0]), library(manifests[1]));
     plain("Specification", manifests[0].spec_digest?.slice(0, 8) ?? "", manifests[1].spec_digest?.slice(0, 8) ?? "");
   }
-  return html`<div class="scroll"><table class="diff"><thead><tr><th><span class="sr">What</span></th><th class="num">${a.version}</th><th class="num">${b.version}</th><th>Change</th></tr></thead>
-    <tbody>${rows.map((row) => html`<tr key=${row.label}><td class=${row.code ? "soft" : ""}>${row.label}</td><td class=${row.code ? "code" : "strong"}>${row.before}</td><td class=${row.code ? "code" : "strong"}>${row.after}</td><td class=${row.change.tone ?? "soft"}>${row.change.text}</td></tr>`)}</tbody></table></div>`;
+  return html`<${Scroll} label="Scores"><table class="diff"><thead><tr><th><span class="sr">What</span></th><th class="num">${a.version}</th><th class="num">${b.version}</th><th>Change</th></tr></thead>
+    <tbody>${rows.map((row) => html`<tr key=${row.label}><td class=${row.code ? "soft" : ""}>${row.label}</td><td class=${row.code ? "code" : "strong"}>${row.before}</td><td class=${row.code ? "code" : "strong"}>${row.after}</td><td class=${row.change.tone ?? "soft"}>${row.change.text}</td></tr>`)}</tbody></table></${Scroll}>`;
 }
 
 // `less`: less of it is better.
@@ -111,6 +112,6 @@ function Different({ comparison: { shown, rows }, a, b }) {
   if (!shown.length) return html`<p class="in soft">None: on these ${plural(rows, "row")} both answer the same.</p>`;
   const names = Object.keys(shown[0].record);
   const cell = (answer, truth) => (answer === truth ? "strong" : "worse strong");
-  return html`<div class="scroll different" tabindex="0" role="region" aria-label="Rows they answer differently"><table><thead><tr>${names.map((name) => html`<th key=${name} class=${typeof shown[0].record[name] === "number" ? "num" : ""}>${name}</th>`)}<th>truth</th><th>${a}</th><th>${b}</th></tr></thead>
-    <tbody>${shown.map((row, at) => html`<tr key=${at}>${names.map((name) => html`<td key=${name} class=${typeof row.record[name] === "number" ? "num mono" : ""}>${typeof row.record[name] === "number" ? brief(row.record[name]) : row.record[name]}</td>`)}<td>${row.truth}</td><td class=${cell(row.a, row.truth)}>${row.a}</td><td class=${cell(row.b, row.truth)}>${row.b}</td></tr>`)}</tbody></table></div>`;
+  return html`<${Scroll} class="different" label="Rows they answer differently"><table><thead><tr><th>truth</th><th>${a}</th><th>${b}</th>${names.map((name) => html`<th key=${name} class=${typeof shown[0].record[name] === "number" ? "num" : ""}>${name}</th>`)}</tr></thead>
+    <tbody>${shown.map((row, at) => html`<tr key=${at}><td>${row.truth}</td><td class=${cell(row.a, row.truth)}>${row.a}</td><td class=${cell(row.b, row.truth)}>${row.b}</td>${names.map((name) => html`<td key=${name} class=${typeof row.record[name] === "number" ? "num mono" : ""}>${typeof row.record[name] === "number" ? brief(row.record[name]) : row.record[name]}</td>`)}</tr>`)}</tbody></table></${Scroll}>`;
 }

@@ -12,6 +12,7 @@ import { State } from "../state.js";
 import { Hist, histWords, Levels } from "../models/hist.js";
 import { PastRejections, Refusal } from "../models/rejection.js";
 import { versionHref } from "../models/words.js";
+import { Scroll } from "../models/scroll.js";
 
 const aboutData = ({ name, data }) => name === "event" && /^(dataset|run|ingest)\./.test(data.type);
 const every = (seconds) => (seconds < 120 ? `${Number(seconds)} s` : `${Number((seconds / 60).toFixed(1))} min`);
@@ -92,14 +93,14 @@ function Columns({ dataset, number }) {
   const used = new Map([...(snapshot.features?.features ?? []), ...(snapshot.features?.target ? [snapshot.features.target] : [])].map((feature) => [feature.name, feature]));
   const order = [...columns.columns].sort((a, b) => (b.name === dataset.target) - (a.name === dataset.target));
   return html`<${Panel} title=${title} right=${html`<span class="small soft">${plural(snapshot.rows ?? 0, "row")}, ${plural(columns.columns.length, "column")}${columns.sampled < 1 ? `; figures from ${(columns.sampled * 100).toFixed(1)} % of the rows` : ""}</span>`}>
-    <div class="scroll"><table class="columns listed"><thead><tr><th>Column</th><th>Kind</th><th class="num">Nulls</th><th>Distribution</th><th class="num">Lowest</th><th class="num">Median</th><th class="num">Highest</th></tr></thead>
+    <${Scroll} label="Columns"><table class="columns listed"><thead><tr><th>Column</th><th>Kind</th><th class="num">Nulls</th><th>Distribution</th><th class="num">Lowest</th><th class="num">Median</th><th class="num">Highest</th></tr></thead>
       <tbody>${order.map((column) => html`<tr key=${column.name}>
         <td class="mono">${column.name}</td>
         <td>${column.name === dataset.target ? html`<${Tag}>target</${Tag}>` : html`<span class="soft">${column.bins.length || column.lowest !== null ? "number" : "text"}${used.size && !used.has(column.name) ? ", not used" : ""}</span>`}</td>
-        <td class="num ${column.nulls ? "strong" : "soft"}">${count(column.nulls)}<span class="sr"> nulls</span></td>
+        <td class="num ${column.nulls ? "strong" : "soft"}" data-label="Nulls">${count(column.nulls)}</td>
         <td class="dist">${column.bins.length ? html`<${Hist} bins=${column.bins} label=${histWords(column)} />` : column.levels.length > 0 && html`<${Levels} levels=${column.levels} distinct=${column.distinct} />`}</td>
-        ${column.bins.length ? html`<td class="num">${brief(column.lowest)}</td><td class="num">${brief(column.median)}</td><td class="num">${brief(column.highest)}</td>` : html`<td class="num soft" colspan="3">${plural(column.distinct, "level")}</td>`}
-      </tr>`)}</tbody></table></div>
+        ${column.bins.length ? html`<td class="num" data-label="Lowest">${brief(column.lowest)}</td><td class="num" data-label="Median">${brief(column.median)}</td><td class="num" data-label="Highest">${brief(column.highest)}</td>` : html`<td class="num soft" colspan="3">${plural(column.distinct, "level")}</td>`}
+      </tr>`)}</tbody></table></${Scroll}>
     <${Dropped} snapshot=${snapshot} /></${Panel}>`;
 }
 
@@ -124,7 +125,7 @@ function Snapshots({ dataset, snapshots, chosen }) {
 }
 
 function Tables({ tables }) {
-  return html`<${Panel} title="Tables in Postgres"><table><thead><tr><th>Table</th><th>Shows</th><th class="num">Size</th></tr></thead><tbody>${tables.map((one) => html`<tr key=${one.name}><td class="mono">${one.name}</td>
+  return html`<${Panel} title="Tables in Postgres"><table class="tables"><thead><tr><th>Table</th><th>Shows</th><th class="num">Size</th></tr></thead><tbody>${tables.map((one) => html`<tr key=${one.name}><td class="mono">${one.name}</td>
     <td>${one.shown === one.wanted ? html`<span class="soft">snapshot ${one.shown}</span>` : html`<${State} of="waiting" word=${one.shown ? `${one.shown}, soon ${one.wanted}` : `soon ${one.wanted}`} />${one.waits_for && html`<br /><span class="small soft">a reader holds it: ${one.waits_for}</span>`}`}</td>
     <td class="num">${plural(one.rows ?? 0, "row")}, ${plural(one.columns, "column")}</td></tr>`)}</tbody></table></${Panel}>`;
 }

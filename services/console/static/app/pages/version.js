@@ -11,6 +11,7 @@ import { promote, rollback } from "../models/decide.js";
 import { ByClass } from "../models/evidence.js";
 import { Markdown } from "../models/markdown.js";
 import { compareHref, metricsOf, modelHref } from "../models/words.js";
+import { Scroll } from "../models/scroll.js";
 
 export default function VersionPage({ params: { model: name, version } }) {
   const path = `/api${modelHref(name)}`;
@@ -78,6 +79,6 @@ function Lineage({ version, manifest }) {
 function Tried({ scores, best }) {
   if (!scores.length) return html`<p class="in soft">Nothing was searched: the parameters are fixed.</p>`;
   const chosen = JSON.stringify(best);
-  return html`<div class="scroll"><table><thead><tr><th>Parameters</th><th class="num">Mean of the folds</th><th class="num">Lowest</th><th class="num">Time</th></tr></thead>
-    <tbody>${[...scores].sort((a, b) => b.mean - a.mean).slice(0, 40).map((score) => html`<tr key=${score.place}><td><span class="mono">${params(score.params)}</span>${JSON.stringify(score.params) === chosen && html` <span class="tag">chosen</span>`}</td><td class="num">${figure(score.mean)}</td><td class="num soft">${figure(Math.min(...score.folds))}</td><td class="num soft">${span(score.seconds)}</td></tr>`)}</tbody></table></div>`;
+  return html`<${Scroll} label="What the search tried"><table><thead><tr><th>Parameters</th><th class="num">Mean of the folds</th><th class="num">Lowest</th><th class="num">Time</th></tr></thead>
+    <tbody>${[...scores].sort((a, b) => b.mean - a.mean).slice(0, 40).map((score) => html`<tr key=${score.place}><td><span class="mono">${params(score.params)}</span>${JSON.stringify(score.params) === chosen && html` <span class="tag">chosen</span>`}</td><td class="num">${figure(score.mean)}</td><td class="num soft">${figure(Math.min(...score.folds))}</td><td class="num soft">${span(score.seconds)}</td></tr>`)}</tbody></table></${Scroll}>`;
 }
