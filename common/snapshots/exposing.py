@@ -49,7 +49,8 @@ async def expose(engine: AsyncEngine, table: str) -> bool:
             blockers = "" if done else await _blockers(engine, pid)
             shown = await swap
         except DBAPIError as error:
-            reason = blockers if _sqlstate(error) == "55P03" else _sentence(error)
+            waited = _sqlstate(error) == "55P03"
+            reason = (blockers or await _holders(engine, table)) if waited else _sentence(error)
             await _waits(engine, table, reason or "a lock that was released meanwhile")
             return False
         except ExposureError as error:
@@ -217,6 +218,19 @@ async def _blockers(engine: AsyncEngine, pid: int) -> str:
                 "JOIN pg_stat_activity a ON a.pid = b.pid ORDER BY a.pid"
             ),
             {"pid": pid},
+        )
+        return _named(found)
+
+
+async def _holders(engine: AsyncEngine, table: str) -> str:
+    """Who holds a lock on the table, in words: for a swap that gave up before it was asked whom it waits for."""
+    async with engine.connect() as connection:
+        found = await connection.execute(
+            text(
+                f"SELECT DISTINCT {_WHO} FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid"
+                " WHERE l.granted AND l.relation = to_regclass(:table) AND l.pid <> pg_backend_pid() ORDER BY a.pid"
+            ),
+            {"table": parent(table)},
         )
         return _named(found)
 

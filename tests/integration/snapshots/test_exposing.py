@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from common.settings import Settings
 from common.snapshots import expose, sweep_snapshots
+from common.snapshots.exposing import _holders
 from common.snapshots.loading import Column, create_snapshot_table_as
 from tests.integration.snapshots.conftest import NUMBER, Shelf
 
@@ -97,6 +98,19 @@ async def test_rows_that_a_reader_would_not_see_are_not_shown_to_it(shelf: Shelf
     await reader.close()
     assert await expose(shelf.engine, "d")
     assert await shelf.value("SELECT count(*) FROM d") == 1
+
+
+async def test_who_holds_a_table_is_found_after_the_fact(shelf: Shelf, postgres: Settings) -> None:
+    """Where a swap gave up before it was asked whom it waits for, the holder of the table is told."""
+    await shelf.put(1)
+    await expose(shelf.engine, "d")
+    reader = await asyncpg.connect(postgres.database(""), server_settings={"application_name": "monthly report"})
+    async with reader.transaction():
+        await reader.fetchval("SELECT count(*) FROM d")
+        named = await _holders(shelf.engine, "d")
+        assert named == f"pid {reader.get_server_pid()} (monthly report, idle in transaction)"
+    await reader.close()
+    assert await _holders(shelf.engine, "d") == ""
 
 
 async def test_a_swap_that_waits_names_who_is_in_the_way(shelf: Shelf, postgres: Settings) -> None:
