@@ -49,7 +49,10 @@ bench-serving: install  ## the prediction API against the naive service and the 
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --target build/bench-site --no-deps --require-hashes -r bench/serving/requirements.txt
 	@PYTHONPATH=. BENCH_SITE=$(CURDIR)/build/bench-site $(BIN)/python -m bench.serving.run
 
-.PHONY: bench-ingest
+.PHONY: bench-pipeline bench-hops bench-ingest
+bench-pipeline: bench-ingest bench-hops  ## these two, then from a request to served models, and a large grid on two processes
+	@PYTHONPATH=. $(BIN)/python -m bench.pipeline.run
+
 ROWS ?= 1000000
 bench-ingest: install  ## ingest and preprocess against bare COPY, pandas and CREATE TABLE AS; ROWS=10000000 for more
 	@$(BIN)/python bench/ingest.py $(ROWS)
