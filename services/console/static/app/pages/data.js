@@ -27,7 +27,7 @@ export default function Data({ params }) {
   useKeys({ "[": turn(-1), "]": turn(1), r: () => name && runAgain(name) });
   if (list.slow || one.slow) return html`<${Skeleton} rows=${12} />`;
   if (list.data && !list.data.length) return html`<${Nothing} />`;
-  if (!one.data) return (one.error ?? list.error) && html`<${Trouble} error=${one.error ?? list.error} />`;
+  if (!one.data || !list.data) return (one.error ?? list.error) && html`<${Trouble} error=${one.error ?? list.error} />`;
   const { dataset, snapshots, rejection, rejections, tables, spec } = one.data;
   const chosen = params.snapshot ? Number(params.snapshot) : snapshots.find(({ in_use: used, state }) => used && state === "ready")?.number ?? snapshots.find(({ state }) => state === "ready")?.number;
   const file = `datasets/${dataset.name}.toml`;
