@@ -109,4 +109,11 @@ def _is_of_the_connection(error: BaseException) -> bool:
     if isinstance(code, str):
         return code[:2] in {"08", "40", "53", "55", "57", "58"}
     name = type(error).__name__
-    return "Connection" in name or "Interface" in name or "Timeout" in name or name == "OperationalError"
+    # asyncpg's InternalClientError is what a connection says that the server left in the middle of something.
+    return (
+        "InternalClient" in name
+        or "Connection" in name
+        or "Interface" in name
+        or "Timeout" in name
+        or name == "OperationalError"
+    )

@@ -1,6 +1,7 @@
 """What is worth another attempt."""
 
 import pytest
+from asyncpg.exceptions import InternalClientError
 
 from common.errors import DataError, LeaseLostError, RetryableError, RookeryError, SpecError, is_retryable
 
@@ -38,3 +39,8 @@ def test_the_docstring_is_the_default_message() -> None:
 def test_a_spec_error_names_file_and_key() -> None:
     """Where it is known, file and key come first."""
     assert str(SpecError("is missing", path="a.toml", key="target")) == "a.toml: target: is missing"
+
+
+def test_a_connection_that_was_left_in_the_middle_of_something_is_tried_again() -> None:
+    """What asyncpg says of a connection whose server was killed in a rollback is no defect of the handler."""
+    assert is_retryable(InternalClientError("cannot switch to state 12; another operation (2) is in progress"))
