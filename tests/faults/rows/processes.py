@@ -9,7 +9,7 @@ import psutil
 from tests.faults.arena import Arena, Plan, chosen, running
 from tests.faults.chain import HANDLERS
 from tests.faults.ground import Ground
-from tests.faults.load import ask, load
+from tests.faults.load import ask, ask_many, load
 from tests.faults.outcome import Outcome, judge, spread
 from tests.faults.parlour import predictions
 
@@ -99,7 +99,7 @@ async def crash_points(ground: Ground, *, both: bool) -> Outcome:
             for point, victim in plan.items():
                 (arena.crashes / point).write_text(victim)
             for _ in range(60):
-                await ask(arena, "a")
+                await ask_many(arena, 3)  # so that the services crash side by side
                 await arena.drained(20)
                 if not _points(arena):
                     break
