@@ -34,8 +34,8 @@ export function Ribbon({ name, history, live, at, from = null, axis = true }) {
   return html`<div>
     <div class="ribbon" role="list" aria-label=${`Which version of ${name} answered when`}>
       ${shown.map((one) => {
-        const left = place(one.from);
-        const width = Math.max(0.3, place(one.to) - left);
+        const left = Math.min(99.6, place(one.from));
+        const width = Math.max(0.4, place(one.to) - left);
         return html`<div role="listitem" key=${one.id} class="stretch" style=${{ left: `${left}%`, width: `${width}%` }}><a href=${versionHref(name, one.version)} title=${whole(one)} aria-label=${whole(one)} class="${one.hand ? "by-hand" : ""} ${one.live ? "is-live" : ""}">${width > 2 ? said(one) : ""}</a></div>`;
       })}
     </div>

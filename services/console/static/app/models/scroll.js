@@ -12,5 +12,5 @@ export function Scroll({ label, class: more = "", children }) {
     if (current.firstElementChild) seen.observe(current.firstElementChild);
     return () => seen.disconnect();
   }, []);
-  return html`<div ref=${box} class="scroll ${more}" tabindex=${scrolls ? "0" : null} role=${scrolls ? "region" : null} aria-label=${scrolls ? label : null}>${children}</div>`;
+  return html`<div ref=${box} class="scroll ${more}" tabindex=${scrolls ? "0" : null} role=${scrolls ? "region" : null} aria-label=${scrolls ? `${label}, as a table` : null}>${children}</div>`;
 }

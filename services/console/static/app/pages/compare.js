@@ -47,7 +47,7 @@ export default function Compare({ params: { model: name, pair }, query }) {
     </div></div>`;
 }
 
-const wordOf = (version) => (version.state === "held" ? "held" : version.role === "published" || version.role === "previous" ? "ready" : version.role);
+const wordOf = (version) => (version.state === "held" ? "held" : version.role === "published" || version.role === "previous" ? "ready" : version.role === "candidate" ? "shadow" : version.role);
 const sameData = (one, other) => (one.digest && other.digest ? one.digest === other.digest : one.snapshot === other.snapshot);
 const scoresNote = ([one, other]) => (sameData(one, other) ? "the same snapshot" : "each on its own test rows");
 
