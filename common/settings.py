@@ -104,6 +104,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     retry_cap_s: Annotated[float, Meta(gt=0, description="Upper bound of any wait before a retry.")] = 300.0
     train_time_limit_s: Annotated[int, Meta(ge=1, description="Seconds after which a training is killed.")] = 3600
     train_processes: Annotated[int, Meta(ge=1, description="Processes of the train worker.")] = 2
+    train_backend: Annotated[
+        Literal["", "loky", "dask"],
+        Meta(
+            description="Where a grid is searched: empty, in the train processes, which share its slices; `loky`, in as"
+            " many processes as the machine has cores; `dask`, on a Dask cluster."
+        ),
+    ] = ""
+    dask_address: Annotated[
+        str, Meta(description="Scheduler of the Dask cluster, as tcp://host:8786, for TRAIN_BACKEND=dask.")
+    ] = ""
     retention_days: Annotated[int, Meta(ge=1, description="Days that events, unchanged runs and logs are kept.")] = 7
     model_versions_kept: Annotated[
         int, Meta(ge=2, description="Versions kept of each model besides those live, pinned or held.")
@@ -212,6 +222,8 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
         name = place.rstrip("`")
         shown = "***" if name.lower() in SECRETS else repr(values.get(name, ""))
         raise SettingsError(f"{name}: {reason}, but it holds {shown}") from error
+    if settings.train_backend == "dask" and not settings.dask_address:
+        raise SettingsError("DASK_ADDRESS: is not set, but TRAIN_BACKEND is dask; give tcp://host:8786")
     _check_url("DATABASE_URL", settings.database_url, ("postgresql", "postgres"))
     _check_url("REDIS_URL", settings.redis_url, ("redis", "rediss", "unix"))
     return settings

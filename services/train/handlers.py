@@ -27,10 +27,11 @@ from common.snapshots import snapshot_features
 from services.train.bundling import Job, Product, make_product
 from services.train.chunks import fit_in_chunks, is_test_row
 from services.train.dataset import Split, TrainingData, split_rows
+from services.train.engine import find_scores
 from services.train.publishing import find_own, publish, write
 from services.train.reading import read_training_data
 from services.train.report import render_report
-from services.train.search import Score, candidates_of, refit, search, slice_count
+from services.train.search import Score, candidates_of, refit, slice_count
 from services.train.versions import reserve_version
 
 log = get_logger(__name__)
@@ -38,10 +39,13 @@ log = get_logger(__name__)
 
 async def on_dataset_preprocessed(event: DatasetPreprocessed, unit: UnitOfWork) -> Sequence[Event]:
     """Asks for one training per family, a large grid in slices; trainings of older snapshots that wait are dropped."""
-    spec = _spec(unit.settings, event.data.dataset)
+    settings = unit.settings
+    spec = _spec(settings, event.data.dataset)
     requests: list[Event] = []
     for family, entry in spec.families.items():
-        slices = slice_count(len(await asyncio.to_thread(candidates_of, entry)), unit.settings.train_processes)
+        candidates = len(await asyncio.to_thread(candidates_of, entry))
+        # An engine spreads the candidates itself.
+        slices = 1 if settings.train_backend else slice_count(candidates, settings.train_processes)
         requests += [
             TrainingRequested.caused_by(
                 event,
@@ -127,7 +131,9 @@ async def _train(
     manifest = await asyncio.to_thread(find_own, unit.settings, job.model, version, event.id)
     if manifest is None:
         chunked = job.family_spec.chunk_rows is not None
-        product = await (_fit_in_chunks(job, scores, unit) if chunked else asyncio.to_thread(_fit, job, scores))
+        product = await (
+            _fit_in_chunks(job, scores, unit) if chunked else asyncio.to_thread(_fit, job, scores, unit.settings)
+        )
         manifest = await write(product, unit.settings)
         log.info(
             "trained",
@@ -143,7 +149,7 @@ async def _train(
     return await publish(job, manifest, unit)
 
 
-def _fit(job: Job, scores: list[Score] | None) -> Product:
+def _fit(job: Job, scores: list[Score] | None, settings: Settings) -> Product:
     """The search, the refit and the packing: everything that blocks."""
     began = time.perf_counter()
     train = job.split.train
@@ -151,7 +157,7 @@ def _fit(job: Job, scores: list[Score] | None) -> Product:
     noted: list[str] = []
     elsewhere_s = sum(score.seconds for score in scores or ())
     if scores is None:
-        scores, noted = search(job.spec, job.family_spec, matrix, target)
+        scores, noted = find_scores(settings, job.spec, job.family_spec, matrix, target)
     fit = refit(job.spec, job.family_spec, scores, matrix, target)
     fit = msgspec.structs.replace(fit, warnings=tuple(dict.fromkeys([*noted, *fit.warnings])))
     return make_product(job, fit, seconds=time.perf_counter() - began + elsewhere_s)
@@ -164,7 +170,8 @@ async def _fit_in_chunks(job: Job, scores: list[Score] | None, unit: UnitOfWork)
     elsewhere_s = sum(score.seconds for score in scores or ())
     noted: list[str] = []
     if scores is None:
-        found = await asyncio.to_thread(search, job.spec, family, job.data.matrix[train], job.data.target[train])
+        matrix, target = job.data.matrix[train], job.data.target[train]
+        found = await asyncio.to_thread(find_scores, unit.settings, job.spec, family, matrix, target)
         scores, noted = found
     features = await snapshot_features(unit.engine, job.spec.name, job.data.snapshot)
     fit, sampling = await fit_in_chunks(
@@ -179,12 +186,13 @@ async def _score_slice(spec: DatasetSpec, event: TrainingRequested, unit: UnitOf
     asked = event.data
     data, split = await _load(spec, asked.family, asked.snapshot, unit)
     found, noted = await asyncio.to_thread(
-        search,
+        find_scores,
+        unit.settings,
         spec,
         spec.families[asked.family],
         data.matrix[split.train],
         data.target[split.train],
-        (asked.slice, asked.slices),
+        slice_=(asked.slice, asked.slices),
     )
     log.info("slice scored", family=asked.family, slice=asked.slice, slices=asked.slices, warnings=noted)
     return [

@@ -92,11 +92,18 @@ def build_pipeline(spec: DatasetSpec, family: FamilySpec, params: Mapping[str, A
 
 
 def search(
-    spec: DatasetSpec, family: FamilySpec, matrix: Floats, target: Floats, slice_: tuple[int, int] = (0, 1)
+    spec: DatasetSpec,
+    family: FamilySpec,
+    matrix: Floats,
+    target: Floats,
+    slice_: tuple[int, int] = (0, 1),
+    *,
+    n_jobs: int | None = 1,
 ) -> tuple[list[Score], list[str]]:
     """Scores the candidates of a slice by cross-validation; returns the scores and the warnings.
 
-    As GridSearchCV(cv=folds) with the spec's metric does, in one process: parallel are events, not threads.
+    As GridSearchCV(cv=folds) with the spec's metric does, in one process: parallel are events, not threads. With
+    `n_jobs` None it runs on the engine that joblib is configured for (engine_process.py).
     """
     from sklearn.model_selection import GridSearchCV
 
@@ -107,7 +114,7 @@ def search(
     # Of a class's rows, a fold's training part has at least this many.
     pipeline = build_pipeline(spec, family, {}, smallest * (spec.folds - 1) // spec.folds)
     searching = GridSearchCV(
-        pipeline, grid or [{}], cv=spec.folds, scoring=spec.metric, n_jobs=1, refit=False, error_score=np.nan
+        pipeline, grid or [{}], cv=spec.folds, scoring=spec.metric, n_jobs=n_jobs, refit=False, error_score=np.nan
     )
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

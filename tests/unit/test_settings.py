@@ -61,6 +61,12 @@ def test_a_url_or_choice_that_cannot_be_is_refused(name: str, value: str) -> Non
         load_settings({name: value})
 
 
+def test_dask_needs_an_address() -> None:
+    """TRAIN_BACKEND=dask without a scheduler's address is refused at the start, not at the first training."""
+    with pytest.raises(SettingsError, match=r"DASK_ADDRESS.*tcp://"):
+        load_settings({"TRAIN_BACKEND": "dask"})
+
+
 def test_a_missing_database_is_named() -> None:
     """Where none is set, the error says which variable to set and how."""
     with pytest.raises(SettingsError, match=r"DATABASE_URL .*postgresql://"):
