@@ -1,6 +1,6 @@
 // A dialog that says what will happen before it does; its buttons are outcomes. Also asks for the token where one is needed.
 import { keepToken, post } from "./api.js";
-import { html, signal, useEffect, useRef, useState } from "./html.js";
+import { html, signal, useLayoutEffect, useRef, useState } from "./html.js";
 import { Copy, say } from "./parts.js";
 
 const asked = signal(null);
@@ -54,13 +54,20 @@ function Dialog({ options }) {
   const [values, setValues] = useState({ reason: "", token: "" });
   const [error, setError] = useState(null);
   const [busy, setBusy] = useState(false);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const before = document.activeElement;
-    dialog.current.showModal();
+    const shown = dialog.current;
+    shown.showModal();
     first.current?.focus();
-    return () => before?.focus?.();
+    // Closed before focus goes back: while it is shown, all else is inert.
+    return () => {
+      shown.close();
+      before?.focus?.();
+    };
   }, []);
-  const close = () => (asked.value = null);
+  const close = () => {
+    if (asked.value === options) asked.value = null;
+  };
   const set = (name) => (event) => setValues({ ...values, [name]: event.target.type === "checkbox" ? event.target.checked : event.target.value });
   const submit = async (event) => {
     event.preventDefault();
@@ -77,7 +84,7 @@ function Dialog({ options }) {
     }
     return undefined;
   };
-  return html`<dialog ref=${dialog} aria-labelledby="asks" onCancel=${close} onClose=${close} onClick=${(event) => event.target === dialog.current && close()}>
+  return html`<dialog ref=${dialog} aria-labelledby="asks" onClose=${close} onClick=${(event) => event.target === dialog.current && close()}>
     <form class="dialog" method="dialog" onSubmit=${submit}>
       <h2 id="asks">${options.title}</h2>
       ${options.text && html`<p class="soft">${options.text}</p>`}

@@ -1,7 +1,7 @@
 // Ctrl K: to a page, data set, model, run or event. Ids are searched by their end or their whole.
 import { get } from "./api.js";
 import { short, when } from "./format.js";
-import { html, signal, useEffect, useRef, useState } from "./html.js";
+import { html, signal, useEffect, useLayoutEffect, useRef, useState } from "./html.js";
 import { go } from "./router.js";
 import { SECTIONS } from "./routes.js";
 
@@ -36,11 +36,16 @@ function GotoDialog() {
   const [known, setKnown] = useState(PAGES);
   const [found, setFound] = useState([]);
   const [chosen, setChosen] = useState(0);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const before = document.activeElement;
-    dialog.current.showModal();
+    const shown = dialog.current;
+    shown.showModal();
     places().then(setKnown);
-    return () => before?.focus?.();
+    // Closed before focus goes back: while it is shown, all else is inert.
+    return () => {
+      shown.close();
+      before?.focus?.();
+    };
   }, []);
   useEffect(() => {
     setFound([]);

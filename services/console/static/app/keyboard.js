@@ -1,5 +1,5 @@
 // Single keys. They do nothing in a field, and can be turned off.
-import { html, signal, useEffect, useRef } from "./html.js";
+import { html, signal, useEffect, useLayoutEffect, useRef } from "./html.js";
 import { go } from "./router.js";
 import { SECTIONS } from "./routes.js";
 import { openGoto } from "./goto.js";
@@ -94,10 +94,15 @@ export function Help() {
 
 function HelpDialog() {
   const dialog = useRef(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const before = document.activeElement;
-    dialog.current.showModal();
-    return () => before?.focus?.();
+    const shown = dialog.current;
+    shown.showModal();
+    // Closed before focus goes back: while it is shown, all else is inert.
+    return () => {
+      shown.close();
+      before?.focus?.();
+    };
   }, []);
   const close = () => (helpOpen.value = false);
   return html`<dialog ref=${dialog} aria-labelledby="keys" onClose=${close} onClick=${(event) => event.target === dialog.current && close()}>
