@@ -21,7 +21,7 @@ SERVERS = ("postgres", "redis")
 ENDING = (("beat", "console", "flower", "inference"), WORKERS, ("redis", "postgres"))
 # Worker and beat touch their file every five seconds and each round, as long as Redis and PostgreSQL answer and what
 # waits is taken. While Redis or PostgreSQL is away nobody is killed for it: that would help nobody, and end a fit.
-STALE_S = 90.0
+STALE_S = 45.0
 # Celery waits for a task under way on SIGTERM; SIGQUIT cuts it off after three seconds, its lease is freed, and the
 # next start takes the event up again.
 END_WORKER = ((signal.SIGTERM, 1.0), (signal.SIGQUIT, 4.5))
