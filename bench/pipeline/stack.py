@@ -17,7 +17,7 @@ from urllib.request import urlopen
 from common.database.engine import database_engine
 from common.events.broker import make_app
 from common.events.publisher import Publisher
-from common.operations.runs import Stage, get_run, trigger
+from common.operations.runs import Stage, follow_run, trigger
 from common.settings import Settings, load_settings
 from services.local.home import Home
 from services.local.servers import SYSTEM_FOLDER, free_port, instance_name
@@ -53,10 +53,10 @@ class Running:
             self._publisher.publish(due)
             self._until(lambda: all(self.versions().get(name, 0) > before[name] for name in models), every_s=0.01)
             seconds = time.perf_counter() - began
-            # Reports are drawn after a run; the next measurement must not share the cores with them.
-            async with engine.connect() as connection:
-                run = await get_run(connection, run_id)
-            assert run.state == "completed", run.reason
+            async for run in follow_run(engine, run_id):
+                ended = run
+            assert ended.state == "completed", ended.reason
+        # Reports are drawn after a run; the next measurement must not share the cores with them.
         time.sleep(2.5)  # noqa: ASYNC251 - nothing else runs in this loop
         return seconds
 
