@@ -65,7 +65,7 @@ export function bytes(size) {
 
 // scikit-learn's names of metrics in words; a score that is a negated error is shown as the error.
 export function metricWords(name) {
-  const known = { accuracy: "Accuracy", f1_macro: "Macro F1", neg_log_loss: "Log loss", r2: "R squared", roc_auc_ovr: "ROC AUC" };
+  const known = { accuracy: "Accuracy", f1_macro: "Macro F1", neg_log_loss: "Log loss", r2: "R squared", roc_auc_ovr: "ROC AUC", neg_root_mean_squared_error: "RMSE", neg_mean_absolute_error: "MAE" };
   return known[name] ?? name.replace(/^neg_/, "").replaceAll("_", " ").replace(/^./, (letter) => letter.toUpperCase());
 }
 export const isError = (name) => name.startsWith("neg_");

@@ -82,11 +82,15 @@ export function MetricChart({ model, versions, history, metric, gate, index = 0 
     ${points.map((point, at) => point.state === "held" && at > 0 && html`<path key=${point.version} d="M${x(at - 1)} ${y(value(points[at - 1]))}L${x(at)} ${y(value(point))}" stroke=${colour} stroke-width="1.5" stroke-dasharray="2 3" fill="none" />`)}
     ${points.map((point, at) => html`<a key=${point.version} href=${versionHref(model.name, point.version)} aria-label=${`Version ${point.version}: ${words} ${figure(value(point))}, ${point.role}`}><title>${`Version ${point.version}: ${figure(value(point))}, ${point.role}`}</title><${Mark} x=${x(at)} y=${y(value(point))} point=${point} live=${model.live} colour=${colour} /></a>`)}
     ${points.map((point, at) => (points.length <= 12 || at % Math.ceil(points.length / 12) === 0 || at === points.length - 1) && html`<text key=${point.version} x=${x(at)} y=${HEIGHT - 8} text-anchor="middle" class="mono ${point.version === model.live ? "is-on" : ""}">${point.version}</text>`)}
-    ${points.map((point, at) => (point.version === model.live || (point.state === "held" && at === points.length - 1)) && html`<${Label} key=${point.version} x=${x(at)} y=${y(value(point))} text=${point.version === model.live ? `${point.version} live` : `${point.version} held, ${figure(value(point))}`} tone=${point.version === model.live ? "ok" : "held"} low=${y(value(point)) > HEIGHT - BOTTOM - 30} left=${at === points.length - 1 && at > 0} />`)}
+    ${points.map((point, at) => (point.version === model.live || (point.state === "held" && at === points.length - 1)) && html`<${Label} key=${point.version} x=${x(at)} y=${y(value(point))} text=${point.version === model.live ? `${point.version} live` : `${point.version} held, ${figure(value(point))}`} tone=${point.version === model.live ? "ok" : "held"} low=${y(value(point)) > HEIGHT - BOTTOM - 30} left=${at === points.length - 1 && at > 0} first=${at === 0} />`)}
   </svg></div>`;
 }
 
-const Label = ({ x, y, text, tone, low, left }) => html`<text x=${left && tone === "held" ? x - 10 : x} y=${left && tone === "held" ? y + 4 : low ? y - 10 : y + 18} text-anchor=${left && tone === "held" ? "end" : "middle"} class=${tone}>${text}</text>`;
+function Label({ x, y, text, tone, low, left, first }) {
+  if (left && tone === "held") return html`<text x=${x - 10} y=${y + 4} text-anchor="end" class=${tone}>${text}</text>`;
+  if (first) return html`<text x=${x + 12} y=${y + (low ? -6 : 4)} class=${tone}>${text}</text>`;
+  return html`<text x=${x} y=${low ? y - 10 : y + 18} text-anchor="middle" class=${tone}>${text}</text>`;
+}
 
 function Mark({ x, y, point, live, colour }) {
   if (point.version === live) return html`<circle cx=${x} cy=${y} r="6" fill="var(--surface)" stroke="var(--ok)" stroke-width="1.6" /><circle cx=${x} cy=${y} r="3" fill="var(--ok)" />`;

@@ -18,8 +18,8 @@ export function stretches(history, live, at) {
   }));
 }
 
-const said = (one) => `${one.version}${one.action === "rollback" ? " rolled back" : ""}${one.live ? " live" : ""}`;
-const whole = (one) => `Version ${one.version}, ${one.live ? "live" : "live then"} for ${age(one.from, one.to)} from ${when(one.from)}${one.live ? " until now" : ` to ${when(one.to)}`}. ${one.action === "publish" ? "" : `${one.action === "rollback" ? "Rolled back" : "Promoted"} by ${one.actor}. `}${one.reason}`;
+const said = (one) => `${one.version}${one.live ? " live" : ""}${one.action === "rollback" ? `${one.live ? "," : ""} rolled back` : ""}`;
+const whole = (one) => `${said(one)}: version ${one.version} of ${one.model}, ${one.live ? "live" : "live then"} for ${age(one.from, one.to)} from ${when(one.from)}${one.live ? " until now" : ` to ${when(one.to)}`}. ${one.action === "publish" ? "" : `${one.action === "rollback" ? "Rolled back" : "Promoted"} by ${one.actor}. `}${one.reason}`;
 
 export function Ribbon({ name, history, live, at, from = null, axis = true }) {
   const all = stretches(history, live, at);

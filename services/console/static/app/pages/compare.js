@@ -41,7 +41,7 @@ export default function Compare({ params: { model: name, pair }, query }) {
       ${comparison && !comparison.why_not && html`<${Panel} title="What each looks at: permutation importance" note="how much worse when a column is shuffled"><${Looks} sides=${[comparison.a, comparison.b]} /></${Panel}>`}
       </div><div class="stack16">
         ${comparison?.a.confusion.length > 0 && html`<${Panel} title="Confusion, rows are the truth" note=${`the same ${plural(comparison.rows, "test row")} of ${Math.max(a, b)}`}><div class="in confusions">${["a", "b"].map((side) => html`<${Confusion} key=${side} title=${`${comparison[side].version}: ${comparison[side].wrong} wrong`} classes=${classes} counts=${comparison[side].confusion} />`)}</div></${Panel}>`}
-        ${comparison && !comparison.why_not && html`<${Panel} title=${differentTitle(comparison)}><${Different} comparison=${comparison} a=${a} b=${b} /></${Panel}>`}
+        ${comparison && !comparison.why_not && html`<${Panel} title=${differentTitle(comparison)}><${Different} comparison=${comparison} classes=${classes} a=${a} b=${b} /></${Panel}>`}
         ${!comparison && !found.error && html`<${Skeleton} rows=${6} />`}
       <${Panel} title=${`Model card of ${cardOf}`} right=${html`<a class="btn" href=${versionHref(name, cardOf)}>Whole report</a>${carded.card && html`<a class="btn" href=${source("model_card.md")} download=${`${name}-${cardOf}.md`}><${Icon} name="download" />As Markdown</a>`}`}><div class="in">${carded.card ? html`<${Markdown} text=${carded.card} source=${source} skip=${["Pictures", "Use it", "Where it comes from", "How good it is"]} />` : html`<p class="soft">There is no card beside this version.</p>`}</div></${Panel}>
     </div></div>`;
@@ -108,10 +108,12 @@ function changed(difference, less, write, same = Math.abs(difference) < 5e-5) {
 
 const differentTitle = ({ different, shown }) => (different ? `Rows they answer differently, ${shown.length} of ${different}` : "Rows they answer differently");
 
-function Different({ comparison: { shown, rows }, a, b }) {
+function Different({ comparison: { shown, rows }, classes, a, b }) {
   if (!shown.length) return html`<p class="in soft">None: on these ${plural(rows, "row")} both answer the same.</p>`;
   const names = Object.keys(shown[0].record);
-  const cell = (answer, truth) => (answer === truth ? "strong" : "worse strong");
-  return html`<${Scroll} class="different" label="Rows they answer differently"><table><thead><tr><th>truth</th><th>${a}</th><th>${b}</th>${names.map((name) => html`<th key=${name} class=${typeof shown[0].record[name] === "number" ? "num" : ""}>${name}</th>`)}</tr></thead>
-    <tbody>${shown.map((row, at) => html`<tr key=${at}><td>${row.truth}</td><td class=${cell(row.a, row.truth)}>${row.a}</td><td class=${cell(row.b, row.truth)}>${row.b}</td>${names.map((name) => html`<td key=${name} class=${typeof row.record[name] === "number" ? "num mono" : ""}>${typeof row.record[name] === "number" ? brief(row.record[name]) : row.record[name]}</td>`)}</tr>`)}</tbody></table></${Scroll}>`;
+  const numbers = !classes.length;
+  const off = (answer, truth) => Math.abs(Number(answer) - Number(truth));
+  const cell = (answer, truth, other) => (numbers ? (off(answer, truth) <= off(other, truth) ? "num strong" : "num") : answer === truth ? "strong" : "worse strong");
+  return html`<${Scroll} class="different" label="Rows they answer differently"><table><thead><tr><th class=${numbers ? "num" : ""}>truth</th><th class=${numbers ? "num" : ""}>${a}</th><th class=${numbers ? "num" : ""}>${b}</th>${names.map((name) => html`<th key=${name} class=${typeof shown[0].record[name] === "number" ? "num" : ""}>${name}</th>`)}</tr></thead>
+    <tbody>${shown.map((row, at) => html`<tr key=${at}><td class=${numbers ? "num" : ""}>${row.truth}</td><td class=${cell(row.a, row.truth, row.b)}>${row.a}</td><td class=${cell(row.b, row.truth, row.a)}>${row.b}</td>${names.map((name) => html`<td key=${name} class=${typeof row.record[name] === "number" ? "num mono" : ""}>${typeof row.record[name] === "number" ? brief(row.record[name]) : row.record[name]}</td>`)}</tr>`)}</tbody></table></${Scroll}>`;
 }

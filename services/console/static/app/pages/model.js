@@ -35,7 +35,7 @@ export default function ModelPage({ params, query }) {
     ${data.serving.error && html`<${Panel} tone="bad"><div class="verdict"><${Shape} of="failed" /><p><b>Inference refuses what is to be live.</b> ${data.serving.error} ${data.serving.version ? `Version ${data.serving.version} keeps serving.` : "The model does not answer."}</p></div></${Panel}>`}
     <div class="half">
       <${Panel} title=${`${metricWords(shown ?? metric)} over versions`} right=${metrics.length > 1 && html`<${Segment} label="Metric" options=${metrics.map((one) => [one, metricWords(one)])} value=${shown} onChange=${(value) => setQuery({ metric: value === metrics[0] ? "" : value })} />`}>
-        <${MetricChart} model=${model} versions=${versions} history=${history} metric=${shown} gate=${dataset?.gates?.[model.family]} index=${index} /></${Panel}>
+        <${MetricChart} model=${model} versions=${versions} history=${history} metric=${shown} gate=${dataset?.gates?.[model.name]} index=${index} /></${Panel}>
       <${Panel} title="Latency, last hour" note="all models of this installation"><${LatencyChart} series=${data.series} went=${went} colour=${seriesColour(index)} failed=${serving.value?.failed} /></${Panel}>
     </div>
     <${Versions} data=${data} query=${query} context=${context} />
@@ -59,7 +59,7 @@ function Head({ data, metric, context }) {
         <div class="row">${model.live ? html`<span class="tag ok big"><${Shape} of="live" />version ${model.live} live</span>` : html`<${Tag}>no version is live</${Tag}>`}
           ${model.pinned && html`<span class="tag held big"><${Shape} of="pinned" />pinned</span>`}
           <span>${model.live ? liveWords(model, now.value) : "No version has passed the gate yet."}</span></div>
-        <p class="soft"><a class="link" href=${`/data/${encodeURIComponent(model.dataset)}`}>${model.dataset}</a>${dataset?.estimators?.[model.family] && html` · <code>${dataset.estimators[model.family]}</code>`}${data.serving.default ? " · answers when no model is named" : ""}</p>
+        <p class="soft"><a class="link" href=${`/data/${encodeURIComponent(model.dataset)}`}>${model.dataset}</a>${dataset?.estimators?.[model.name] && html` · <code>${dataset.estimators[model.name]}</code>`}${data.serving.default ? " · answers when no model is named" : ""}</p>
         ${!model.written && html`<p class="row small"><${State} of="waiting" word="The models folder follows" /><span class="soft">it could not be written yet; it is tried again every few seconds</span></p>`}
       </div>
       <div class="right">

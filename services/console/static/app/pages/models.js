@@ -19,12 +19,13 @@ export default function Models({ query }) {
   if (models.slow) return html`<${Skeleton} rows=${9} />`;
   if (!models.data) return models.error && html`<${Trouble} error=${models.error} />`;
   if (!models.data.length) return html`<${Nothing} />`;
+  const line = (name) => datasets.data?.find((one) => one.name === name);
   const shown = models.data.filter(({ dataset }) => !chosen || dataset === chosen);
-  const groups = [...new Set(shown.map(({ dataset }) => dataset))];
+  const isFirst = (name) => Boolean(line(name)?.default);
+  const groups = [...new Set(shown.map(({ dataset }) => dataset))].sort((a, b) => isFirst(b) - isFirst(a));
   const history = decisions.data ?? [];
   const of = (name) => history.filter(({ model }) => model === name);
   const starts = shown.map(({ name, live }) => stretches(of(name), live, now.value)[0]?.from).filter(Boolean);
-  const line = (name) => datasets.data?.find((one) => one.name === name);
   return html`${groups.map((group) => html`<${Panel} key=${group} title=${groups.length > 1 ? group : "Which version answered"} note=${sharedNote(shown.filter(({ dataset }) => dataset === group))} right=${html`<a class="link small" href=${`/data/${encodeURIComponent(group)}`}>Data</a><a class="link small" href=${`/try?dataset=${encodeURIComponent(group)}`}>Try it</a>`}>
       ${shown.filter(({ dataset }) => dataset === group).map((model, index) => html`<${ModelRow} key=${model.name} model=${model} index=${index} history=${of(model.name)} from=${Math.min(...starts)} line=${line(group)} last=${index === shown.filter(({ dataset }) => dataset === group).length - 1} />`)}
     </${Panel}>`)}

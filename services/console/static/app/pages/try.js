@@ -96,7 +96,7 @@ function Asking({ name, names, line, serving, models, url, query }) {
   };
   const record = recordOf(features, values ?? {});
   const stale = Boolean(told.answers) && told.of !== JSON.stringify(record);
-  return html`${names.length > 1 && html`<${Segment} label="Data set" options=${names.map((one) => [one, one])} value=${name} onChange=${(value) => go(`/try?dataset=${encodeURIComponent(value)}`)} />`}
+  return html`${names.length > 1 && html`<div class="filters"><${Segment} label="Data set" options=${names.map((one) => [one, one])} value=${name} onChange=${(value) => go(`/try?dataset=${encodeURIComponent(value)}`)} /></div>`}
     <div class="try">
       <div><${Panel} title="A record" note=${line?.target ? `asks for ${line.target}` : ""}>
         <${RecordForm} features=${features} columns=${columns} values=${values ?? {}} wrong=${wrong} chips=${chips} busy=${busy} many=${asked.length} onChange=${change} onAsk=${() => ask()} />
