@@ -182,7 +182,12 @@ async def read_rejections(connection: AsyncConnection, dataset: str | None = Non
             " (SELECT max(number) FROM rookery.snapshots s WHERE s.dataset = r.dataset AND s.state = 'ready') AS in_use"
             " FROM rookery.rejections r WHERE (CAST(:dataset AS text) IS NULL OR r.dataset = :dataset)"
             " AND NOT EXISTS (SELECT 1 FROM rookery.snapshots s WHERE s.dataset = r.dataset AND s.state = 'ready'"
-            "  AND s.created_at > r.at) ORDER BY r.dataset, r.at DESC"
+            "  AND s.created_at > r.at)"
+            # A source that holds again what was loaded last is unchanged; one that could not be read names no digest.
+            " AND NOT EXISTS (SELECT 1 FROM rookery.events u WHERE u.dataset = r.dataset AND u.time > r.at"
+            "  AND u.type = 'dataset.unchanged' AND u.data->>'digest' <> '' AND NOT EXISTS (SELECT 1"
+            "   FROM rookery.events w WHERE w.dataset = r.dataset AND w.time > u.time AND w.type = 'dataset.rejected'))"
+            " ORDER BY r.dataset, r.at DESC"
         ),
         {"dataset": dataset},
     )

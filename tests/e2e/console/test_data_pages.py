@@ -86,7 +86,7 @@ def test_a_data_set_is_paused_where_its_data_is_looked_at(visit: Visit, site: Si
     visitor.says("moving the data")
     visitor.press("Resume")
     visitor.press("Resume penguins")
-    visitor.page.get_by_role("button", name="Pause").wait_for()
+    visitor.page.get_by_role("button", name="Pause", exact=True).wait_for()
     assert site.rows("SELECT paused FROM rookery.datasets WHERE name = 'penguins'") == [(False,)]
 
 

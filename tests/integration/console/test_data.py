@@ -84,3 +84,14 @@ async def test_a_rejection_without_rows(console: Console, desk: Desk) -> None:
     rejection = (await console.get(DATASET))["rejection"]
     assert "is to be numeric" in rejection["reason"]
     assert (rejection["rows"], rejection["in_use"]) == ([], None)
+
+
+async def test_a_rejection_is_over_when_the_source_is_as_before(console: Console, desk: Desk) -> None:
+    """A source that holds again what was loaded last waits for nobody; one that turns wrong again does."""
+    await desk.preprocess(await desk.ingest())
+    wrong = PENGUINS_CSV.replace("39.1", "1e999")
+    for content, rejected in ((wrong, True), (PENGUINS_CSV, False), (wrong, True)):
+        desk.data("penguins.csv", content)
+        await desk.ingest()
+        assert ((await console.get(DATASET))["rejection"] is not None) is rejected
+    assert len((await console.get(DATASET))["rejections"]) == 2

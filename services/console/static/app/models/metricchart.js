@@ -88,7 +88,7 @@ export function MetricChart({ model, versions, history, metric, gate, index = 0 
 
 function Label({ x, y, text, tone, low, left, first }) {
   if (left && tone === "held") return html`<text x=${x - 10} y=${y + 4} text-anchor="end" class=${tone}>${text}</text>`;
-  if (first) return html`<text x=${x + 12} y=${y + (low ? -6 : 4)} class=${tone}>${text}</text>`;
+  if (first) return html`<text x=${x + 10} y=${y - 7} class=${tone}>${text}</text>`;
   return html`<text x=${x} y=${low ? y - 10 : y + 18} text-anchor="middle" class=${tone}>${text}</text>`;
 }
 

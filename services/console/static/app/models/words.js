@@ -1,5 +1,5 @@
 // Sentences about versions and decisions, the same on every page.
-import { ago, figure, metricValue, metricWords, plural } from "../format.js";
+import { ago } from "../format.js";
 
 export const modelHref = (name) => `/models/${encodeURIComponent(name)}`;
 export const versionHref = (name, version) => `${modelHref(name)}/versions/${version}`;
@@ -41,26 +41,6 @@ export function gateBound(gate, live) {
   }
   if (!bounds.length) return null;
   return better > 0 ? Math.max(...bounds) : Math.min(...bounds);
-}
-
-export function gateWords(gate) {
-  if (!gate) return "";
-  const parts = [];
-  if (gate.threshold !== null && gate.threshold !== undefined) parts.push(`at least ${gate.threshold}`);
-  if (gate.min_absolute_change < 0) parts.push(`a loss of ${-gate.min_absolute_change} at most`);
-  else if (gate.min_absolute_change !== null && gate.min_absolute_change !== undefined) parts.push(`a gain of ${gate.min_absolute_change} at least`);
-  if (gate.min_relative_change !== null && gate.min_relative_change !== undefined) parts.push(`a relative change of ${gate.min_relative_change} at least`);
-  return parts.join(" and ");
-}
-
-// A held version, in the order: what is wrong, why, what it means for callers.
-export function heldWords({ version, model, metric, gate }) {
-  const name = metric ?? "accuracy";
-  const theirs = version.metrics[name];
-  const live = model.metrics[name];
-  if (theirs === undefined || live === undefined || version.rows_test === null) return version.reason ?? "The gate holds it.";
-  const allowed = gateWords(gate);
-  return `${metricWords(name)} ${figure(metricValue(name, theirs))} on ${plural(version.rows_test, "test row")}, where ${model.live} has ${figure(metricValue(name, live))}${allowed ? `; the gate allows ${allowed}` : ""}.`;
 }
 
 // Metrics that all of these versions have, the one of the gate first, then those a person would look at.
