@@ -3,13 +3,15 @@ import { span } from "./format.js";
 import { html } from "./html.js";
 
 const NOTCH_AFTER_S = 3;
+// The share of a row that the words of a notch need.
+const WORDS_WIDE = 0.17;
 
 // Puts moments on an axis on which waits that nobody worked in are short. Returns place(seconds), total, and the notches.
-export function squeeze(bars, end) {
+export function squeeze(bars, end, narrowest = 0.25) {
   const spans = bars.filter((bar) => bar.start !== null && bar.state !== "superseded").map((bar) => [bar.start, bar.end ?? end]);
   spans.sort((one, other) => one[0] - other[0]);
   const work = spans.reduce((sum, [from, to]) => sum + (to - from), 0);
-  const notch = Math.max(0.25, work * 0.16);
+  const notch = Math.max(narrowest, work * 0.16);
   const gaps = [];
   let reached = 0;
   for (const [from, to] of spans) {
@@ -42,7 +44,7 @@ export function tone(run, bar, lane) {
 // scale: seconds that the whole width stands for (the same for all rows of a list).
 export function Bars({ run, scale, now, height = 34 }) {
   const end = Math.max(0.001, (now - new Date(run.started_at)) / 1000);
-  const { place, gaps } = squeeze(run.bars, end);
+  const { place, gaps } = squeeze(run.bars, end, scale * WORDS_WIDE);
   const x = (at) => `${Math.min(100, (place(Math.max(0, at)) / scale) * 100)}%`;
   const width = (from, to) => `${Math.max(0.4, Math.min(100, ((place(to) - place(from)) / scale) * 100))}%`;
   const { early, lanes } = lanesOf(run);

@@ -44,16 +44,18 @@ function stageStop(stage, { overview, open, work, redisDown, now, nothing }) {
   const queued = mine.filter(({ state }) => state === "queued" || state === "retrying");
   const later = mine.filter(({ state }) => state === "waiting");
   const workers = overview.workers[stage] ?? 0;
+  // Right after the console's start nobody has been asked yet: that is not the same as nobody being there.
+  const nobody = !workers && !redisDown && Object.keys(overview.workers).length > 0;
   const last = overview.stages[stage] ?? {};
   const lines = [];
   if (running.length && stage === "train") lines.push(`${running.length} of ${plural(Math.max(workers, running.length), "worker")} busy`);
   else if (running.length) lines.push(`${DOES[stage]} ${running[0].dataset}, ${span(Math.max(0, (now - Date.parse(running[0].since)) / 1000))}`);
-  else if (!workers && !redisDown) lines.push("no worker");
+  else if (nobody) lines.push("no worker");
   else lines.push(`${nothing ? "ready, waiting" : "idle"}${workers ? `, ${plural(workers, "worker")}` : ""}`);
   if (redisDown && queued.length) lines.push(`${plural(queued.length, "event waits", "events wait")} for Redis`);
   else if (later.length && stage !== "ingest") lines.push(`next ${inTime(later[0].due_at ?? now, now)} from now: ${later[0].dataset}`);
   else if (last.last_ended) lines.push(`last ${ago(last.last_ended, now)}, ${span(last.last_s)}`);
-  const tone = running.length ? "run" : !workers && !redisDown ? "bad" : "";
+  const tone = running.length ? "run" : nobody ? "bad" : "";
   return { name: stage[0].toUpperCase() + stage.slice(1), key: stage, tone, lines, queued, later, running, dead: work?.dead?.[stage] ?? 0, durations: last.durations ?? [] };
 }
 

@@ -25,7 +25,7 @@ export function rowsOf(page, before = null) {
 export function scaleOf(runs, at) {
   const totals = runs.map((run) => squeeze(run.bars, Math.max(0.001, (at - new Date(run.started_at)) / 1000)).total).sort((one, other) => one - other);
   if (!totals.length) return 1;
-  const most = totals[Math.ceil((totals.length - 1) * 0.9)];
+  const most = totals[Math.round((totals.length - 1) * 0.9)];
   return Math.max(0.2, Math.min(totals.at(-1), most * 1.6) * 1.12);
 }
 
