@@ -33,6 +33,7 @@ lock: install
 	@cd requirements && ../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header base.in local.in dev.in --output-file all.txt
 	@cd requirements && ../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header base.in --output-file image.txt
 	@cd requirements && ../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header uv.in --output-file uv.txt
+	@$(MAKE) --no-print-directory install
 
 bench-hops: install  ## what an event's hop costs, against bare Celery
 	@$(BIN)/python -m pytest -q -s -p tests.conftest --confcutdir=bench bench/hops/bench_hops.py
