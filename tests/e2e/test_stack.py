@@ -11,12 +11,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import psutil
 import pytest
 
 from services.local.servers import SYSTEM_FOLDER, free_port, instance_name
+from tests.tables import write_rents, write_trees
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -78,6 +79,16 @@ class Running:
     def get(self, path: str) -> Any:
         """What the API answers."""
         with urlopen(f"http://127.0.0.1:{self.environment['INFERENCE_PORT']}{path}", timeout=10) as answer:
+            return json.load(answer)
+
+    def post(self, path: str, body: Any) -> Any:
+        """What the API answers to JSON."""
+        request = Request(
+            f"http://127.0.0.1:{self.environment['INFERENCE_PORT']}{path}",
+            json.dumps(body).encode(),
+            {"Content-Type": "application/json"},
+        )
+        with urlopen(request, timeout=10) as answer:
             return json.load(answer)
 
     def versions(self) -> dict[str, int]:
@@ -204,6 +215,24 @@ def test_changed_data_lead_to_new_versions_with_nobody_touching_anything(stack: 
         seconds=60,
         what="new versions",
     )
+
+
+def test_any_table_is_a_data_set(stack: Running, tmp_path: Path) -> None:
+    """Two more tables, one of many categories and one to tell a number, go from files to answers, nothing restarted."""
+    write_trees(tmp_path / "trees.csv")
+    write_rents(tmp_path / "rents.csv")
+    stack.rookery("datasets", "init", str(tmp_path / "trees.csv"), "--target", "kind")
+    stack.rookery("datasets", "init", str(tmp_path / "rents.csv"), "--target", "rent")
+    models = {"trees.logistic_regression", "trees.random_forest", "rents.ridge", "rents.random_forest"}
+    wait_until(lambda: models <= set(stack.versions()), seconds=60, what="the models of both")
+    tree = {"place": "plot 07", "soil": "SAND", "height_m": 25}
+    answer = stack.post("/predict?model=trees.random_forest", {"records": [tree]})
+    assert answer["predictions"] == ["pine"]
+    assert answer["classes"] == ["ash", "oak", "pine"]
+    rent = {"size_m2": 70, "age_years": 10, "district": "harbour"}
+    answer = stack.post("/predict?model=rents.ridge", {"records": [rent]})
+    assert abs(answer["predictions"][0] - (9 * 70 - 2 * 10 + 220)) < 25
+    assert "probabilities" not in answer
 
 
 def test_a_version_is_taken_back_and_made_live_again(stack: Running) -> None:
