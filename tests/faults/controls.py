@@ -3,6 +3,7 @@
 They replace functions of modules and exist nowhere in the product.
 """
 
+import asyncio
 import importlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -64,9 +65,22 @@ def hash_check_off() -> None:
     _replace("services.inference.serving.loading", "predictor_files", unverified)
 
 
+# As a model of some hundred megabytes takes to load. One of penguins takes 2 ms, which a few requests may well miss.
+LOAD_S = 0.1
+
+
 def managed_is_serving() -> None:
-    """A version is shown to requests as soon as it is known, loaded or not."""
+    """A version is shown to requests as soon as it is known, loaded or not; and loading takes its time."""
     from services.inference.serving import manager, policy
+    from services.inference.serving.loading import Loader
+
+    load = Loader.load
+
+    async def slowly(self: Loader, model: str, version: int) -> Any:
+        await asyncio.sleep(LOAD_S)
+        return await load(self, model, version)
+
+    setattr(Loader, "load", slowly)  # noqa: B010 - mypy refuses the plain assignment to a method
 
     def eager(aliases: Any, views: Any, serving: Any) -> Any:
         return replace(policy.plan(aliases, views, serving), serve=aliases.live)
