@@ -10,7 +10,7 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from common.bundles.live import live_damage
-from common.database.tables import model_versions
+from common.database.tables import live_models, model_versions
 from common.datasets import DatasetSpec, model_name
 from common.settings import Settings
 from common.snapshots import Snapshot
@@ -31,10 +31,13 @@ async def what_is_missing(engine: AsyncEngine, settings: Settings, spec: Dataset
         if await _is_too_early(connection, spec):
             return None
         trained = await _trained(connection, snapshot)
+        on_their_way = await _on_their_way(connection, snapshot)
     untrained = [model for model in models if model not in trained]
     if untrained:
         return f"snapshot {snapshot.number} has no version of {', '.join(untrained)}"
     for model in models:
+        if model in on_their_way:
+            continue
         damage = await asyncio.to_thread(live_damage, settings.models_dir, model, settings.signing_keys)
         if damage:
             return f"{model}: {damage}"
@@ -47,6 +50,14 @@ async def _trained(connection: AsyncConnection, snapshot: Snapshot) -> set[str]:
         model_versions.c.dataset == snapshot.dataset,
         model_versions.c.snapshot == snapshot.number,
         model_versions.c.state.in_(("published", "held", "dropped")),
+    )
+    return set((await connection.execute(found)).scalars())
+
+
+async def _on_their_way(connection: AsyncConnection, snapshot: Snapshot) -> set[str]:
+    """The models whose folder does not say yet what was decided a moment ago: no damage, it is being written."""
+    found = select(live_models.c.model).where(
+        live_models.c.dataset == snapshot.dataset, live_models.c.written_generation < live_models.c.generation
     )
     return set((await connection.execute(found)).scalars())
 

@@ -76,6 +76,24 @@ async def test_a_live_version_that_is_gone_is_missing(
     assert reason.startswith("logistic_regression: ")
 
 
+async def test_what_goes_live_this_moment_is_not_missing(
+    engine: AsyncEngine, postgres: Settings, spec: DatasetSpec
+) -> None:
+    """Between the commit that decides and the file that says so, nothing is trained again."""
+    models = ("random_forest", "svc", "logistic_regression")
+    await train(engine, *models)
+    async with engine.begin() as connection:
+        for model in models:
+            await connection.execute(
+                text(
+                    "INSERT INTO rookery.live_models (model, dataset, generation, live, written_generation)"
+                    " VALUES (:model, 'penguins', 2, 1, 1)"
+                ),
+                {"model": model},
+            )
+    assert await what_is_missing(engine, postgres, spec, SNAPSHOT) is None
+
+
 async def test_a_failed_run_is_not_tried_again_at_every_tick(
     engine: AsyncEngine, postgres: Settings, spec: DatasetSpec
 ) -> None:
