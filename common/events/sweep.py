@@ -120,22 +120,3 @@ async def prune(engine: AsyncEngine, settings: Settings, *, most: int = 5_000) -
             {"days": settings.retention_days, "most": most},
         )
         return len(gone.all())
-
-
-async def stuck_services(engine: AsyncEngine, *, after_s: float) -> list[str]:
-    """The services with events due for longer than this that nobody claims: their workers may have stopped to consume.
-
-    A service whose processes are all at work is not among them: something of its queue is leased.
-    """
-    async with engine.connect() as connection:
-        rows = await connection.execute(
-            text(
-                "SELECT replace(queue, 'rookery.', '') AS service FROM rookery.events"
-                " WHERE handled_at IS NULL AND dead_at IS NULL AND queue IS NOT NULL GROUP BY queue"
-                " HAVING count(*) FILTER (WHERE claimed_until > clock_timestamp()) = 0"
-                " AND bool_or(due_at < clock_timestamp() - make_interval(secs => :after) AND published_at IS NOT NULL)"
-                " AND coalesce(max(started_at), '-infinity') < clock_timestamp() - make_interval(secs => :after)"
-            ),
-            {"after": after_s},
-        )
-        return [row.service for row in rows]

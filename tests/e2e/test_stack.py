@@ -188,7 +188,9 @@ def test_a_second_stack_on_the_same_home_is_refused(stack: Running) -> None:
 
 def test_the_commands_show_what_happened(stack: Running) -> None:
     """Runs, events and status tell of the first run; status shows memory and CPU of every process."""
-    assert "trained" in stack.rookery("runs")
+    runs = stack.rookery("runs")
+    assert "trained" in runs
+    assert re.search(r"ingest \d\.\d\d, preprocess \d\.\d\d, train \d+\.\d\d", runs)
     assert "model.trained" in stack.rookery("events", "--limit", "500")
     status = json.loads(stack.rookery("status", "--json"))
     assert {process["name"] for process in status["processes"]} == {"supervisor", *stack.pids()}

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from common.datasets import DatasetSpec, load_specs
 from common.errors import SpecError, UnknownDatasetError
+from common.events.topology import SERVICES
 from common.operations.runs import Run, Stage, list_runs
 from common.settings import Settings
 from services.local.first_run import ask
@@ -64,7 +65,7 @@ def runs_command(dataset: str | None, state: str | None, *, everything: bool, li
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(runs)).decode() + "\n")
         return
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in ("run", "data set", "began", "outcome", "seconds", "asked for by", "models", "reason"):
+    for heading in ("run", "data set", "began", "outcome", "seconds", "stages", "asked for by", "models", "reason"):
         table.add_column(heading, justify="right" if heading == "seconds" else "left")
     for run in runs:
         style = _STYLES.get(run.state, "")
@@ -74,6 +75,7 @@ def runs_command(dataset: str | None, state: str | None, *, everything: bool, li
             run.started_at.astimezone().strftime("%d %b %H:%M:%S"),
             f"[{style}]{run.outcome or run.state}[/]",
             f"{run.seconds:.1f}",
+            ", ".join(f"{stage} {run.stages[stage]:.2f}" for stage in SERVICES if stage in run.stages),
             run.requested_by,
             ", ".join(run.models),
             run.reason or "",

@@ -10,7 +10,7 @@ from common.events import store
 from common.events.broker import make_app
 from common.events.model import IngestRequested
 from common.events.publisher import Publisher, PublishError
-from common.events.sweep import Swept, stuck_services, sweep_once
+from common.events.sweep import Swept, sweep_once
 from tests.integration.events.conftest import Bench
 
 
@@ -142,11 +142,3 @@ async def test_a_sweep_without_redis_says_so_and_keeps_what_is_due(bench: Bench)
         await sweep_once(bench.engine, away, bench.settings, host="a")
     assert (await bench.sweep()).published == 1
     assert await bench.queued("ingest") == [event.id]
-
-
-async def test_a_service_that_does_not_claim_is_found(bench: Bench) -> None:
-    """Due events that nobody claims, and nobody at work on that queue, mean a stuck worker."""
-    await bench.ask()
-    assert await stuck_services(bench.engine, after_s=30) == []
-    await bench.write("UPDATE rookery.events SET due_at = due_at - interval '1 min'")
-    assert await stuck_services(bench.engine, after_s=30) == ["ingest"]
