@@ -1,9 +1,10 @@
 """The rules that the structure of the project keeps."""
 
 import ast
+import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -67,19 +68,37 @@ def test_no_import_goes_round_in_a_circle() -> None:
                 graph[module] |= {name if name in trees else node.module for name in names}
             elif isinstance(node, ast.Import):
                 graph[module] |= {alias.name for alias in node.names}
-    state: dict[str, int] = {}
+    assert not circle_in(graph)
 
-    def visit(module: str, way: tuple[str, ...]) -> None:
-        assert state.get(module) != 1, f"a circle: {' -> '.join((*way, module))}"
-        if module not in graph or state.get(module) == 2:
-            return
-        state[module] = 1
-        for target in sorted(graph[module] - {module}):
-            visit(target, (*way, module))
-        state[module] = 2
 
-    for module in graph:
-        visit(module, ())
+def test_no_import_of_the_page_goes_round_in_a_circle() -> None:
+    """No script of the console imports itself by way of others, counting those that are loaded later."""
+    app = ROOT / "services/console/static/app"
+    graph = {
+        str(path): {
+            str((path.parent / name).resolve())
+            for name in re.findall(r"""(?:from|import)\s*\(?\s*["'](\.{1,2}/[^"']+)["']""", path.read_text())
+        }
+        for path in app.rglob("*.js")
+    }
+    assert sum(map(len, graph.values())) > len(graph)
+    assert not circle_in(graph)
+
+
+def circle_in(graph: Mapping[str, set[str]]) -> str:
+    """The first way that leads back to where it began, in words; empty where there is none."""
+    done: set[str] = set()
+
+    def visit(module: str, way: tuple[str, ...]) -> str:
+        if module in way:
+            return " -> ".join((*way[way.index(module) :], module))
+        if module in done or module not in graph:
+            return ""
+        found = next(filter(None, (visit(other, (*way, module)) for other in sorted(graph[module] - {module}))), "")
+        done.add(module)
+        return found
+
+    return next(filter(None, (visit(module, ()) for module in graph)), "")
 
 
 def test_only_composition_roots_read_the_environment() -> None:

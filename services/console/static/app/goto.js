@@ -3,7 +3,7 @@ import { get } from "./api.js";
 import { short, when } from "./format.js";
 import { html, signal, useEffect, useLayoutEffect, useRef, useState } from "./html.js";
 import { go } from "./router.js";
-import { SECTIONS } from "./routes.js";
+import { SECTIONS } from "./sections.js";
 
 const open = signal(false);
 export const openGoto = () => (open.value = true);

@@ -1,7 +1,7 @@
 // Single keys. They do nothing in a field, and can be turned off.
 import { html, signal, useEffect, useLayoutEffect, useRef } from "./html.js";
 import { go } from "./router.js";
-import { SECTIONS } from "./routes.js";
+import { SECTIONS } from "./sections.js";
 import { openGoto } from "./goto.js";
 
 const helpOpen = signal(false);

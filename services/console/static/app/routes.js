@@ -26,15 +26,6 @@ export const ROUTES = [
   at("/api", "", () => import("./pages/api.js"), () => [["API"]]),
 ];
 
-export const SECTIONS = [
-  { key: "overview", href: "/", name: "Overview", icon: "waypoints", letter: "o" },
-  { key: "runs", href: "/runs", name: "Runs", icon: "chart-gantt", letter: "r" },
-  { key: "events", href: "/events", name: "Events", icon: "radio", letter: "e" },
-  { key: "models", href: "/models", name: "Models", icon: "box", letter: "m" },
-  { key: "data", href: "/data", name: "Data", icon: "database", letter: "d" },
-  { key: "try", href: "/try", name: "Try it", icon: "flask-conical", letter: "t" },
-];
-
 export function find(path) {
   for (const found of ROUTES) {
     const match = found.pattern.exec(path);

@@ -7,7 +7,7 @@ import { html, signal } from "./html.js";
 import { Help, openHelp } from "./keyboard.js";
 import { health, link, now } from "./live.js";
 import { Icon, toast } from "./parts.js";
-import { SECTIONS } from "./routes.js";
+import { SECTIONS } from "./sections.js";
 import { State } from "./state.js";
 
 const Mark = () => html`<svg viewBox="0 0 20 20" width="20" height="20" fill="currentColor" aria-hidden="true"><circle cx="10" cy="3" r="2.1" fill="none" stroke="currentColor" stroke-width="1.4" /><circle cx="7.2" cy="9" r="2.5" /><circle cx="12.8" cy="9" r="2.5" /><circle cx="4" cy="15.4" r="2.7" /><circle cx="10" cy="15.4" r="2.7" /><circle cx="16" cy="15.4" r="2.7" /></svg>`;
