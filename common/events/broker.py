@@ -15,13 +15,15 @@ from kombu.entity import Exchange, Queue, binding
 from kombu.transport import redis as kombu_redis
 
 from common.events.model import EVENT_TYPES
-from common.events.topology import EXCHANGE, PARKED, SUBSCRIPTIONS, queue_name
+from common.events.topology import EXCHANGE, PARKED, SERVICES, SUBSCRIPTIONS, queue_name
 from common.logs import get_logger
 from common.settings import Settings
 
 log = get_logger(__name__)
 
 PARKED_LENGTH = 10_000
+# What workers answer when somebody inspects them, as Flower does, comes by other queues and is no event.
+_EVENT_QUEUES = {queue_name(service) for service in SERVICES}
 _SOCKET = {
     # A half-open connection is noticed; without these a worker lives on and consumes nothing. Several connections are
     # found to be silent one after the other, so each must be found soon.
@@ -125,7 +127,7 @@ class GuardedChannel(kombu_redis.Channel):
                 return answer
             name, raw = answer
             queue = name.decode(errors="replace").rsplit(self.sep, 1)[0]
-            reason = objection(raw, queue)
+            reason = objection(raw, queue) if queue in _EVENT_QUEUES else None
             if reason is None:
                 return answer
             self._park(raw, queue, reason)

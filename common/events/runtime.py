@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from celery import Celery, signals
+from celery.worker import state
 from sqlalchemy.exc import DBAPIError
 
 from common.database.engine import claims_engine, database_engine
@@ -20,6 +21,7 @@ from common.events.handling import Handlers, Processor, Stage
 from common.events.owner import this_process
 from common.events.publisher import Publisher
 from common.events.pulse import make_heartbeat
+from common.events.renewal import LOOK_EVERY_S, Renewal, resident
 from common.events.topology import SUBSCRIPTIONS
 from common.logs import configure_logs, get_logger
 from common.settings import Settings
@@ -138,7 +140,14 @@ def _connect_signals(child: Child, service: str, settings: Settings) -> None:
         except (OSError, DBAPIError) as error:
             log.warning("leases not handed back", error=str(error).splitlines()[0])
 
-    def on_ready(**_: Any) -> None:
+    def on_ready(sender: Any, **_: Any) -> None:
+        renewal = Renewal(sender.pool, resident())
+
+        def look() -> None:
+            sizes = [resident(pid) for pid in sender.pool.info["processes"]]
+            renewal.look(reserved=len(state.reserved_requests), accepted=state.all_total_count[0], sizes=sizes)
+
+        sender.timer.call_repeatedly(LOOK_EVERY_S, look)
         settings.tell_ready()
 
     def on_start(**_: Any) -> None:

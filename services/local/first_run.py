@@ -1,6 +1,11 @@
-"""What `up` does once everything works: asks for the first run, shows it, waits until it is served, and sums up."""
+"""What `up` does once everything works: asks for the first run, shows it, waits until it is served, and sums up.
+
+`python -m services.local.first_run BEGAN`, forked by the stack with the terminal as its output: the supervisor, which
+stays, imports neither SQLAlchemy nor Celery for it. BEGAN is when `up` was called, on the clock that only rises.
+"""
 
 import asyncio
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,17 +21,16 @@ from common.events.publisher import Publisher, PublishError
 from common.operations.runs import Run, list_runs, trigger
 from common.settings import Settings
 from services.local.api import ApiError, call_api
-from services.local.home import Home
 from services.local.progress import watch_runs
+from services.local.session import Session, open_session
 from services.local.summary import print_summary
-from services.local.surroundings import Surroundings
 
 SERVED_WITHIN_S = 20.0
 
 
-async def first_run(home: Home, around: Surroundings, console: Console, *, began: float) -> None:
+async def first_run(session: Session, console: Console, *, began: float) -> None:
     """From a stack that works to a summary of what it serves."""
-    settings = around.settings
+    settings = session.settings
     specs = {}
     for name, spec in load_specs(settings.datasets_dir).items():
         if isinstance(spec, DatasetSpec):
@@ -44,7 +48,7 @@ async def first_run(home: Home, around: Surroundings, console: Console, *, began
                 console.print(f"[red]✗[/] {run.dataset}: {run.state}: {run.reason}", highlight=False)
         served = await wait_served(engine, settings)
         seconds = time.monotonic() - began
-        await print_summary(home, around, console, engine=engine, served=served, specs=specs, seconds=seconds)
+        await print_summary(session, console, engine=engine, served=served, specs=specs, seconds=seconds)
 
 
 async def run_datasets(
@@ -100,3 +104,12 @@ async def _wanted(engine: AsyncEngine) -> dict[str, int]:
     async with engine.connect() as connection:
         rows = await connection.execute(select(live_models.c.model, live_models.c.live))
         return {row.model: row.live for row in rows}
+
+
+def main() -> None:
+    """Shows the first run of the stack that this environment describes."""
+    asyncio.run(first_run(open_session(), Console(), began=float(sys.argv[1])))
+
+
+if __name__ == "__main__":
+    main()

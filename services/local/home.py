@@ -19,6 +19,8 @@ from common.errors import ConflictError
 from services.local import processes
 from services.local.processes import Identity
 
+EMBEDDED, EXISTING = "embedded", "existing"
+
 
 class Addresses(msgspec.Struct, frozen=True, kw_only=True):
     """Where the running stack is reached; written by `up`, read by the other commands. Holds no secret."""
@@ -27,7 +29,7 @@ class Addresses(msgspec.Struct, frozen=True, kw_only=True):
     console: str
     flower: str
     shared_dir: str
-    postgres: str  # embedded or existing
+    postgres: str  # EMBEDDED or EXISTING
     redis: str
 
 

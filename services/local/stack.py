@@ -1,13 +1,19 @@
 """The processes of one stack: what each is started with, when it works, and how it is ended."""
 
+import contextlib
 import signal
 import sys
 from pathlib import Path
+from typing import IO
 from urllib.parse import urlsplit
 
+import msgspec
+
 import services
+from services.local.forks import Forks
 from services.local.health import Check, answers_http, answers_postgres, answers_redis, any_is_away, keeps_touching
 from services.local.home import Home
+from services.local.launching import Launch, spawn
 from services.local.servers import STOP_POSTGRES, STOP_REDIS, Command
 from services.local.supervisor import Service
 from services.local.surroundings import FLOWER_USER, Surroundings
@@ -18,7 +24,32 @@ APPLICATIONS = ("inference", *WORKERS, "beat", "console", "flower")
 SERVERS = ("postgres", "redis")
 # Ended in this order. First what asks for work and what people look at; then the workers, which hand back their leases
 # while PostgreSQL still takes them; then what serves, as late as possible; last what all others stand on.
-ENDING = (("beat", "console", "flower", "inference"), WORKERS, ("redis", "postgres"))
+ENDING = (("beat", "console", "flower", "inference"), WORKERS, ("nursery", "redis", "postgres"))
+# What the forked processes import, and how they are called where imports alone would not do.
+PRELOADED = (
+    "asyncpg",
+    "beat.scheduler",
+    "celery.apps.beat",
+    "celery.apps.worker",
+    "celery.bin.celery",
+    "celery.concurrency.prefork",
+    "common.bundles.live",
+    "common.bundles.retention",
+    "common.events.runtime",
+    "flower.command",
+    "kombu.transport.redis",
+    "redis.asyncio",
+    "services.console.app",
+    "services.console.parts",
+    "services.ingest.completeness",
+    "services.ingest.handlers",
+    "services.local.progress",
+    "services.local.summary",
+    "services.preprocess.handlers",
+    "services.train.handlers",
+    "services.train:preload",
+    "sqlalchemy.dialects.postgresql.asyncpg",
+)
 # Worker and beat touch their file every five seconds and each round, as long as Redis and PostgreSQL answer and what
 # waits is taken. While Redis or PostgreSQL is away nobody is killed for it: that would help nobody, and end a fit.
 STALE_S = 45.0
@@ -38,6 +69,28 @@ class Stack:
     def __init__(self, home: Home, around: Surroundings) -> None:
         self._home = home
         self._around = around
+        self._forks = Forks()
+
+    def nursery(self) -> Service:
+        """The process that the applications are forked from, apart from inference, which imports none of it."""
+        return Service(
+            name="nursery",
+            command=self._command("services.local.nursery", *PRELOADED),
+            launch=self._forks.open,
+            healthy=self._forks.works,
+            end_with=((signal.SIGTERM, 1.0),),
+            log_file=self._log("nursery"),
+        )
+
+    async def show_first_run(self, began: float, output: IO[bytes]) -> int:
+        """Runs first_run.py where the person is; returns its exit code, and takes it along when cancelled."""
+        command = self._command("services.local.first_run", str(began))
+        process = await self._forks.fork(msgspec.structs.replace(command, cwd=str(Path.cwd())), output)
+        try:
+            return await process.wait()
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
 
     def servers(self) -> list[Service]:
         """PostgreSQL and Redis, as far as they were not given."""
@@ -76,10 +129,10 @@ class Stack:
         settings = self._around.settings
         processes = {"ingest": 1, "preprocess": 1, "train": settings.train_processes}
         return [
-            self._web("inference", ("services.inference.main",), settings.inference_port, "/health"),
+            self._web("inference", settings.inference_port, spawn),
             *(self._worker(name, processes[name]) for name in WORKERS),
             self._beat(),
-            self._web("console", ("services.console.main",), settings.console_port, "/health"),
+            self._web("console", settings.console_port, self._forks.fork),
             self._flower(),
         ]
 
@@ -104,6 +157,7 @@ class Stack:
         return Service(
             name=name,
             command=self._command(*words, "--without-gossip", "--without-mingle", READY_FILE=str(ready)),
+            launch=self._forks.fork,
             healthy=keeps_touching(ready, within_s=STALE_S),
             checked=True,
             excused=self._servers_away(),
@@ -117,6 +171,7 @@ class Stack:
         return Service(
             name="beat",
             command=self._command("celery", "-A", "beat.app:app", "beat", "--pidfile=", READY_FILE=str(ready)),
+            launch=self._forks.fork,
             healthy=keeps_touching(ready, within_s=STALE_S),
             checked=True,
             excused=self._servers_away(),
@@ -125,11 +180,12 @@ class Stack:
             log_file=self._log("beat"),
         )
 
-    def _web(self, name: str, module: tuple[str], port: int, path: str) -> Service:
+    def _web(self, name: str, port: int, launch: Launch) -> Service:
         return Service(
             name=name,
-            command=self._command(*module),
-            healthy=answers_http(self._around.host, port, path),
+            command=self._command(f"services.{name}.main"),
+            launch=launch,
+            healthy=answers_http(self._around.host, port, "/health"),
             checked=True,
             end_with=((signal.SIGTERM, 2.5),),
             log_file=self._log(name),
@@ -149,6 +205,7 @@ class Stack:
         return Service(
             name="flower",
             command=self._command(*words, FLOWER_BASIC_AUTH=f"{FLOWER_USER}:{password}"),
+            launch=self._forks.fork,
             healthy=answers_http(self._around.host, settings.flower_port, "/healthcheck"),
             checked=True,
             end_with=((signal.SIGTERM, 2.0),),

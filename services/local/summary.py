@@ -21,15 +21,15 @@ from common.datasets import DatasetSpec
 from common.errors import RookeryError
 from common.settings import Settings
 from services.local.api import call_api
-from services.local.home import Home
+from services.local.home import EMBEDDED, Addresses, Home
 from services.local.progress import main_metric
-from services.local.servers import redis_program
-from services.local.surroundings import FLOWER_USER, Surroundings, psql_url
+from services.local.servers import postgres_binaries, redis_program, server_account
+from services.local.session import Session
+from services.local.surroundings import FLOWER_USER, psql_url
 
 
 async def print_summary(
-    home: Home,
-    around: Surroundings,
+    session: Session,
     console: Console,
     *,
     engine: AsyncEngine,
@@ -38,7 +38,7 @@ async def print_summary(
     seconds: float,
 ) -> None:
     """Prints it. Lines to paste are printed whole, never wrapped."""
-    settings = around.settings
+    home, settings, addresses = session.home, session.settings, session.home.read_addresses()
     models = served["models"]
     if models:
         console.print(await _models_table(engine, models))
@@ -50,11 +50,11 @@ async def print_summary(
 
     console.print(f"Rookery is up after {seconds:.1f} s.", style="bold")
     line("API", f"{settings.inference_url}   docs: {settings.inference_url}/docs")
-    line("console", around.console_url)
+    line("console", addresses.console if addresses else "")
     line("Flower", f"{settings.flower_url}   user {FLOWER_USER}, password in {near(home.secret('flower_password'))}")
     line("logs", f"{near(home.logs)}   or: {rookery_command()} logs")
     first = next(iter(specs), None)
-    for name, text in paste_lines(home, around, first).items():
+    for name, text in paste_lines(home, settings, addresses, first).items():
         line(name, text)
     record = await asyncio.to_thread(_sample_record, settings, served.get("default"))
     if record is not None:
@@ -79,12 +79,11 @@ async def _models_table(engine: AsyncEngine, models: list[dict[str, Any]]) -> Ta
     return table
 
 
-def paste_lines(home: Home, around: Surroundings, dataset: str | None) -> dict[str, str]:
+def paste_lines(home: Home, settings: Settings, addresses: Addresses | None, dataset: str | None) -> dict[str, str]:
     """The shells of this instance: no password is shown, neither here nor in a list of processes."""
-    settings = around.settings
     lines = {}
     parts = urlsplit(settings.redis)
-    if around.redis is not None:
+    if addresses is not None and addresses.redis == EMBEDDED:
         program = near(redis_program("redis-cli"))
         shown = f'REDISCLI_AUTH="$(cat {near(home.secret("redis_password"))})" {program} -p {parts.port}'
         lines["redis-cli"] = f"{shown} XREVRANGE rookery:events + - COUNT 5"
@@ -93,8 +92,8 @@ def paste_lines(home: Home, around: Surroundings, dataset: str | None) -> dict[s
         lines["redis-cli"] = f"{rookery_command()} redis XREVRANGE rookery:events + - COUNT 5"
     table = dataset or "rookery.runs"
     query = f'-c "SELECT count(*) FROM {table}"'
-    if around.postgres is not None:
-        program = near(Path(around.postgres.tool("psql")))
+    if addresses is not None and addresses.postgres == EMBEDDED:
+        program = near(postgres_binaries(server_account()) / "psql")
         lines["psql"] = f"PGPASSFILE={near(home.secret('pgpass'))} {program} {psql_url(settings)} {query}"
     else:
         lines["psql"] = f"{rookery_command()} psql {query}"

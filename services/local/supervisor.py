@@ -17,6 +17,7 @@ import msgspec
 from common.errors import RookeryError
 from common.logs import get_logger
 from services.local import processes
+from services.local.launching import Launch, Process, spawn
 from services.local.logfiles import last_lines, readable, rotate
 from services.local.policy import Death, restart_delay_s
 from services.local.processes import Identity
@@ -42,11 +43,12 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
 
     `healthy` says whether it works. Where `checked`, it is asked from time to time afterwards too, and a process that
     is alive but does not answer is killed, unless it is `excused`: what it stands on is away. `end_with` are the
-    signals that ask it to end, each with the seconds it is given then.
+    signals that ask it to end, each with the seconds it is given then. `launch` is how it comes to run.
     """
 
     name: str
     command: Command
+    launch: Launch = spawn
     healthy: Callable[[], Awaitable[bool]]
     checked: bool = False
     excused: Callable[[], Awaitable[bool]] | None = None
@@ -126,7 +128,7 @@ class _Kept:
         self._deaths: list[Death] = []
         self._hopeless = asyncio.Event()
         self._ending = asyncio.Event()
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: Process | None = None
         self._task: asyncio.Task[None] | None = None
 
     def keep(self) -> None:
@@ -174,13 +176,7 @@ class _Kept:
         try:
             await asyncio.to_thread(service.prepare)
             with service.log_file.open("ab") as output:
-                self._process = await asyncio.create_subprocess_exec(
-                    *service.command.argv,
-                    stdin=asyncio.subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                    **service.command.options(),
-                )
+                self._process = await service.launch(service.command, output)
         except (OSError, RookeryError) as error:
             log.error("process not started", process=service.name, error=str(error))  # noqa: TRY400 - the sentence says it
             self._say(f"{service.name} cannot be started: {error}")

@@ -15,7 +15,7 @@ from rich.markup import escape
 from common.errors import ConflictError, RookeryError
 from common.logs import configure_logs, get_logger
 from services.local import processes
-from services.local.home import Addresses, Home
+from services.local.home import EMBEDDED, EXISTING, Addresses, Home
 from services.local.servers import STOP_POSTGRES
 from services.local.stack import APPLICATIONS, ENDING, SERVERS, Stack, project_folder
 from services.local.supervisor import StartError, Supervisor
@@ -71,6 +71,7 @@ class _Up:
         for note in around.notes:
             self._say(f"[yellow]{escape(note)}[/]")
         stack = Stack(self._home, around)
+        self._supervisor.start(stack.nursery())
         await self._start_servers(stack, around)
         await self._migrate(around)
         self._write_addresses(around)
@@ -79,9 +80,14 @@ class _Up:
             self._supervisor.start(service)
         await self._supervisor.wait_healthy(APPLICATIONS)
         self._step(f"{len(applications)} processes work")
-        from services.local.first_run import first_run
+        await self._first_run(stack)
 
-        await first_run(self._home, around, self._console, began=self._began)
+    async def _first_run(self, stack: Stack) -> None:
+        """Has the first run shown by a process of its own, on our terminal."""
+        sys.stdout.flush()
+        code = await stack.show_first_run(self._began, sys.stdout.buffer)
+        if code != 0:
+            self._warn("the first run was not shown to its end: see `rookery runs` and `rookery status`")
 
     async def _start_servers(self, stack: Stack, around: Surroundings) -> None:
         settings = around.settings
@@ -132,8 +138,8 @@ class _Up:
                 console=around.console_url,
                 flower=settings.flower_url,
                 shared_dir=settings.shared_dir,
-                postgres="embedded" if around.postgres else "existing",
-                redis="embedded" if around.redis else "existing",
+                postgres=EMBEDDED if around.postgres else EXISTING,
+                redis=EMBEDDED if around.redis else EXISTING,
             )
         )
 

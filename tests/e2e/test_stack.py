@@ -196,6 +196,19 @@ def test_the_commands_show_what_happened(stack: Running) -> None:
     assert {process["name"] for process in status["processes"]} == {"supervisor", *stack.pids()}
     assert status["pss_mib"] > 0
     assert status["queues"] == {"ingest": 0, "preprocess": 0, "train": 0}
+    assert status["parked"] == 0
+
+
+def test_the_stack_takes_at_most_800_mb_at_rest(stack: Running) -> None:
+    """Soon after the first training, with nothing to do, the sum of all processes' memory is under 800 MB."""
+    status: dict[str, Any] = {}
+
+    def rests() -> bool:
+        status.update(json.loads(stack.rookery("status", "--json")))
+        return float(status["pss_mib"]) * 2**20 <= 800e6
+
+    wait_until(rests, seconds=60, what="a stack of at most 800 MB")
+    assert all(process["pss_mib"] is not None for process in status["processes"])
 
 
 def test_a_csv_is_answered(stack: Running) -> None:

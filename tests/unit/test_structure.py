@@ -21,6 +21,7 @@ COMPOSITION_ROOTS = {
     "services/console/main.py",
     "services/local/cli.py",
     "services/local/session.py",
+    "services/local/nursery.py",  # writes it: a fork gets the environment that it would have been started with
     "beat/app.py",
     "migrations/env.py",
 }
