@@ -41,6 +41,20 @@ def problems(spec: DatasetSpec) -> Iterator[Problem]:
         yield Problem("default_model", f"{spec.default_model!r} is no family; {_allowed(spec.families)}")
 
 
+def name_problem(column: str) -> str:
+    """Why a column of this name can be none of a data set, of which it is said; empty where it can.
+
+    PostgreSQL sets the length, and the decoder of requests what may stand in a field's name.
+    """
+    if not column:
+        return "is empty"
+    if len(column.encode()) > LONGEST_COLUMN_BYTES:
+        return f"is longer than {LONGEST_COLUMN_BYTES} bytes"
+    if re.search(r'["\\\x00-\x1f]', column):
+        return "has a double quote, a backslash or a control character"
+    return ""
+
+
 def _of_the_name(name: str) -> Iterator[Problem]:
     if not NAME.fullmatch(name):
         yield Problem(
@@ -63,8 +77,9 @@ def _of_the_columns(spec: DatasetSpec) -> Iterator[Problem]:
     keys += [("features.numeric", name) for name in spec.numeric]
     keys += [("features.categorical", name) for name in spec.categorical]
     for key, name in keys:
-        if not name or "\0" in name or len(name.encode()) > LONGEST_COLUMN_BYTES:
-            yield Problem(key, f"{name!r} is no column name: from 1 to {LONGEST_COLUMN_BYTES} bytes")
+        problem = name_problem(name)
+        if problem:
+            yield Problem(key, f"{name!r} cannot be the name of a column here: it {problem}")
         if name in seen:
             what = "is the target; it cannot be a feature" if name == spec.target else "is named twice"
             yield Problem(key, f"{name!r} {what}")

@@ -10,13 +10,17 @@ from pathlib import Path
 from common.datasets.checking import NAME, SUFFIX
 from common.datasets.estimators import Task
 from common.datasets.files import source_files
-from common.datasets.looking import FEW, Look, look_at
+from common.datasets.heads import ARROW_CODECS, head_of_csv, head_of_parquet, head_of_query
+from common.datasets.looking import FEW, Look, look_over
 from common.datasets.parsing import load_spec, parse_spec
-from common.datasets.spec import CsvSource, DatasetSpec, SeabornSource
+from common.datasets.spec import CsvSource, DatasetSpec, ParquetSource, SqlSource
 from common.errors import ConflictError, DataError, SpecError
 
 # Dropping more rows than this for their gaps is a loss; filling them is less of one.
 MOST_DROPPED = 0.05
+CSV = (".csv", ".tsv", ".txt")
+COMPRESSED = (".gz", ".bz2", ".xz", *ARROW_CODECS)
+PARQUET = (".parquet", ".pq")
 
 _FAMILIES: dict[Task, str] = {
     "classification": """\
@@ -52,13 +56,12 @@ def draft_spec(path: str, look: Look, target: str) -> str:
         raise DataError(f"{target!r} cannot be the target: {column.unfit}")
     task: Task = "regression" if column.kind == "numeric" and column.values > FEW else "classification"
     numeric, categorical = look.features(target)
-    if not numeric and not categorical:
-        raise DataError("no column is left that could be a feature")
     share = look.rows_with_gaps / look.rows
     missing = "drop" if share <= MOST_DROPPED else "impute"
     metric = "r2" if task == "regression" else "accuracy"
-    delimiter = "" if look.delimiter == "," else f"delimiter = {_text(look.delimiter)}\n"
-    left_out = [f"#   {c.name}: {c.unfit}\n" for c in look.columns if c.unfit and c.name != target]
+    kind = "csv" if look.delimiter else "parquet"
+    delimiter = f"delimiter = {_text(look.delimiter)}\n" if look.delimiter.strip(",") else ""
+    left_out = _left_out(look, target)
     return f"""\
 # Written from a look at the first {look.rows:,} rows of {path}. Correct what is wrong: a change is noticed by itself.
 # `rookery datasets check` says whether it is right, and what is allowed where it is not.
@@ -68,14 +71,14 @@ task = "{task}"{"" if task == "regression" else f"           # {column.values} c
 metric = "{metric}"               # what the search maximises and the gate compares
 
 [source]
-kind = "csv"
+kind = "{kind}"
 path = {_text(path)}                # relative to the data folder; a glob for several files
 {delimiter}
 [features]
 numeric = {_list(numeric)}
 categorical = {_list(categorical)}
 missing = "{missing}"{" " * 18}# {share:.0%} of the rows have a gap: drop them, or impute
-{"# Left out, as they would tell a model nothing:" + chr(10) + "".join(left_out) if left_out else ""}
+{left_out}
 [split]
 test_size = 0.2
 random_state = 42
@@ -96,7 +99,7 @@ min_absolute_change = -0.05       # a new version may be this much worse than th
 def init_spec(
     path: Path, target: str, *, datasets_dir: Path, data_dir: Path, name: str = "", force: bool = False
 ) -> tuple[Path, Path]:
-    """Writes a spec for a CSV file, which is copied into the data folder if it is not there; returns both paths.
+    """Writes a spec for a CSV or Parquet file, which is copied into the data folder if need be; returns both paths.
 
     Raises DataError where the file or target does not do, SpecError where the name does not, ConflictError where the
     spec exists and `force` does not allow to replace it.
@@ -121,22 +124,31 @@ def init_spec(
     return spec, data
 
 
+def look_at(path: Path) -> Look:
+    """Looks at a file's first rows. Raises DataError where it is of no kind that can be read, or holds no rows."""
+    kind = path.with_suffix("").suffix if path.suffix.lower() in COMPRESSED else path.suffix
+    if kind.lower() in PARQUET and kind == path.suffix:
+        return look_over(head_of_parquet([path]))
+    if kind.lower() not in CSV:
+        raise DataError(
+            f"{path.name} is of no kind that can be looked at: a CSV file ({', '.join(CSV)}; compressed as"
+            f" {', '.join(COMPRESSED)}) or a Parquet file ({', '.join(PARQUET)}); for a query write a spec with"
+            ' kind = "sql"'
+        )
+    return look_over(head_of_csv([path]))
+
+
 def complete_spec(path: Path, spec: DatasetSpec, data_dir: Path) -> DatasetSpec:
     """Finds the features that a spec leaves open and writes them into its file, for the person to see.
 
-    Raises SpecError where the source cannot be looked at or the file not be written, DataError where it does not do.
+    Raises DataError where the source does not do, SourceUnavailableError where it may later, SettingsError where its
+    URL cannot be used, SpecError where the spec's file cannot be written.
     """
-    files = source_files(spec, data_dir)
-    if not isinstance(spec.source, CsvSource | SeabornSource) or not files:
-        reason = "there is no file to find them in" if isinstance(spec.source, CsvSource) else "only CSV is looked at"
-        raise SpecError(f"name the numeric and categorical columns: {reason}", path=str(path), key="features")
-    look = look_at(files[0])
+    look = _look_at_source(spec, data_dir)
     look.column(spec.target)
     numeric, categorical = look.features(spec.target)
-    if not numeric and not categorical:
-        raise DataError("no column is left that could be a feature")
     found = f"numeric = {_list(numeric)}\ncategorical = {_list(categorical)}\n"
-    note = f"# Found in the first {look.rows:,} rows; correct what is wrong.\n"
+    note = f"# Found in the first {look.rows:,} rows; correct what is wrong.\n{_left_out(look, spec.target)}"
     try:
         _replace(path, _with_features(path.read_text(encoding="utf-8"), note + found))
     except OSError as error:
@@ -144,6 +156,25 @@ def complete_spec(path: Path, spec: DatasetSpec, data_dir: Path) -> DatasetSpec:
             f"is left to be found, but the file cannot be written: {error.strerror}", path=str(path), key="features"
         ) from error
     return load_spec(path)
+
+
+def _look_at_source(spec: DatasetSpec, data_dir: Path) -> Look:
+    source = spec.source
+    if isinstance(source, SqlSource):
+        return look_over(head_of_query(spec.name, source, data_dir))
+    files = source_files(spec, data_dir)
+    if not files:
+        name = source.path if isinstance(source, CsvSource | ParquetSource) else f"{source.name}.csv"
+        raise DataError(f"there is no file {name!r} in {data_dir} to find the features in")
+    if isinstance(source, ParquetSource):
+        return look_over(head_of_parquet(files))
+    return look_over(head_of_csv(files, source.delimiter if isinstance(source, CsvSource) else ","))
+
+
+def _left_out(look: Look, target: str) -> str:
+    """Comment lines that say which columns are no features, and why; nothing where all are."""
+    lines = [f"#   {_text(c.name)}: {c.unfit}\n" for c in look.columns if c.unfit and c.name != target]
+    return "".join(["# Left out, as they would tell a model nothing:\n", *lines] if lines else [])
 
 
 def _with_features(text: str, lines: str) -> str:

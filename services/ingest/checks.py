@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from common.datasets.spec import DatasetSpec
-from common.errors import DataError
+from common.errors import DataError, RookeryError
 from common.features import LARGEST
 
 # PostgreSQL's tables have at most 1,600 columns, and each level becomes one in the encoded table.
@@ -153,7 +153,7 @@ def _check_target(profile: Profile, spec: DatasetSpec, missing: str) -> None:
         )
 
 
-def as_json(error: RejectedError) -> list[dict[str, Any]] | None:
+def as_json(error: RookeryError) -> list[dict[str, Any]] | None:
     """The offending rows as they are kept in Postgres; None where none are known."""
-    rows: list[dict[str, Any]] = msgspec.to_builtins(error.rows)
+    rows: list[dict[str, Any]] = msgspec.to_builtins(error.rows) if isinstance(error, RejectedError) else []
     return rows or None

@@ -10,12 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
-from common.datasets.looking import NULLS
+from common.datasets.heads import ARROW_CODECS, NULLS
 from common.datasets.spec import CsvSource, DatasetSpec
 from services.ingest.checks import SHOWN_ROWS, OffendingRow, RejectedError, wanted_columns
 
 BLOCK_BYTES = 1 << 20
-CODECS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".lz4": "lz4", ".br": "brotli"}
+CODECS = {".gz": "gzip", ".bz2": "bz2", **ARROW_CODECS}
 
 
 def read(spec: DatasetSpec, source: CsvSource, paths: list[Path]) -> Iterator[pa.RecordBatch]:
@@ -58,8 +58,10 @@ def _typed(spec: DatasetSpec, source: CsvSource, path: Path, names: list[str], b
         wrong = list(_wrong_numbers(spec, source, path, before))
         if not wrong:
             raise
+        comma = "; write its numbers with a point" if is_number(wrong[0].value.replace(",", ".", 1)) else ""
         raise RejectedError(
-            f"column {wrong[0].column} is to be numeric, but holds {wrong[0].value!r} in row {wrong[0].row}", wrong
+            f"column {wrong[0].column} is to be numeric, but holds {wrong[0].value!r} in row {wrong[0].row}{comma}",
+            wrong,
         ) from error
 
 
@@ -88,11 +90,12 @@ def _no_numbers(texts: pa.Array) -> list[int]:
     try:
         pc.cast(pc.utf8_trim_whitespace(texts), pa.float64())
     except pa.ArrowInvalid:
-        return [at for at, text in enumerate(texts.to_pylist()) if text is not None and not _is_number(text)]
+        return [at for at, text in enumerate(texts.to_pylist()) if text is not None and not is_number(text)]
     return []
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
+    """Whether Arrow reads a text as a number."""
     try:
         pc.cast(pa.scalar(text.strip()), pa.float64())
     except pa.ArrowInvalid:

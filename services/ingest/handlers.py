@@ -20,7 +20,7 @@ from common.datasets import DatasetSpec, find_spec, fingerprint, load_specs
 from common.datasets.drafting import complete_spec
 from common.datasets.files import Fingerprint
 from common.datasets.spec import SeabornSource
-from common.errors import SourceUnavailableError
+from common.errors import DataError, RookeryError, SettingsError, SourceUnavailableError, SpecError
 from common.events.handling import Handlers
 from common.events.model import DatasetIngested, DatasetRejected, DatasetUnchanged, Event, IngestRequested
 from common.events.unit import UnitOfWork
@@ -69,9 +69,6 @@ def handlers(missing: Missing = nothing_missing) -> Handlers:
     async def on_ingest_requested(event: IngestRequested, unit: UnitOfWork) -> Sequence[Event]:
         folder = unit.settings.datasets_dir
         spec = await asyncio.to_thread(find_spec, folder, event.data.dataset)
-        if spec.inferred:
-            path = folder / f"{spec.name}.toml"
-            spec = await asyncio.to_thread(complete_spec, path, spec, unit.settings.data_dir)
         return await _Ingest(event, unit, spec, missing).run()
 
     return {IngestRequested: on_ingest_requested}
@@ -104,7 +101,7 @@ class _Ingest:
     async def run(self) -> Sequence[Event]:
         try:
             read = await self._look()
-        except RejectedError as error:
+        except (DataError, SpecError, SettingsError) as error:
             return await self._rejected(error)
         if read.verdict is Verdict.STILL_WRONG:
             return [self._answer(DatasetRejected, reason=self._known.reason)]
@@ -116,7 +113,7 @@ class _Ingest:
         return await self._not_loaded(connection, read)
 
     async def _look(self) -> _Read:
-        """Reads the source where it may hold something new. Raises RejectedError where that does not fit."""
+        """Reads the source where it may hold something new. Raises DataError where that does not fit the spec."""
         verdict = await self._decide(await asyncio.to_thread(fingerprint, self._spec, self._unit.settings.data_dir))
         if verdict is not Verdict.READ:
             return _Read(verdict=verdict, mark=self._mark)
@@ -127,10 +124,23 @@ class _Ingest:
             mark = await still_fingerprint(self._spec, self._unit.settings.data_dir)
             if mark is not None and mark.get("restless"):
                 return self._left_to_others("the source is being written")
+            await self._complete(mark)
             verdict = await self._decide(mark)  # what another ingest has loaded meanwhile is known now
             if verdict is not Verdict.READ:
                 return _Read(verdict=verdict, mark=mark)
             return await self._read(connection)
+
+    async def _complete(self, mark: Fingerprint | None) -> None:
+        """Finds the features that the spec leaves open, in a source that is still."""
+        if not self._spec.inferred:
+            return
+        self._mark = mark
+        settings, path = self._unit.settings, self._unit.settings.datasets_dir / f"{self._spec.name}.toml"
+        try:
+            self._spec = await asyncio.to_thread(complete_spec, path, self._spec, settings.data_dir)
+        except SpecError:
+            self._mark = None  # not for what the source holds: looked at again when the file may be writable
+            raise
 
     async def _decide(self, mark: Fingerprint | None) -> Verdict:
         self._mark = mark
@@ -223,7 +233,7 @@ class _Ingest:
         await self._unit.supersede(latest.dataset, latest.number)
         return [self._ingested(latest.number, latest.digest, latest.rows)]
 
-    async def _rejected(self, error: RejectedError) -> Sequence[Event]:
+    async def _rejected(self, error: RookeryError) -> Sequence[Event]:
         connection = await self._unit.connection()
         await forget_reservation(connection, self._spec.name, self._event.id)
         row: dict[str, Any] = {

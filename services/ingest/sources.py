@@ -5,17 +5,19 @@ is missing. What cannot be read as that is a RejectedError; with the rows that a
 pandas and seaborn are imported for a seaborn source only: they cost seconds and a hundred megabytes.
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from common.datasets.files import source_files
+from common.datasets.heads import is_numeric
 from common.datasets.spec import CsvSource, DatasetSpec, SeabornSource, SqlSource
 from common.errors import SourceUnavailableError
 from services.ingest import csv_files, queries
-from services.ingest.checks import RejectedError, wanted_columns
+from services.ingest.checks import SHOWN_ROWS, OffendingRow, RejectedError, wanted_columns
+from services.ingest.csv_files import is_number
 
 BATCH_ROWS = 50_000
 
@@ -66,35 +68,45 @@ def _whole(column: pa.ChunkedArray) -> pa.Array:
 def _parquet(spec: DatasetSpec, paths: list[Path]) -> Iterator[pa.RecordBatch]:
     import pyarrow.parquet as pq
 
+    before = 0
     for path in paths:
         try:
             with pq.ParquetFile(path) as file:
                 names = wanted_columns(spec, file.schema_arrow.names, of=path.name)
-                yield from conformed(spec, file.iter_batches(batch_size=BATCH_ROWS, columns=names))
+                for batch in conformed(spec, file.iter_batches(batch_size=BATCH_ROWS, columns=names), before):
+                    yield batch
+                    before += batch.num_rows
         except pa.ArrowException as error:
             raise RejectedError(f"{path.name} is no Parquet file that can be read: {error}") from error
 
 
-def conformed(spec: DatasetSpec, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Batches of any types as batches of the two types that a snapshot has."""
+def conformed(spec: DatasetSpec, batches: Iterable[pa.RecordBatch], before: int = 0) -> Iterator[pa.RecordBatch]:
+    """Batches of any types as batches of the two types that a snapshot has; `before` rows went by earlier."""
     for batch in batches:
         names = wanted_columns(spec, batch.schema.names, of="the source")
         arrays = [
-            _number(name, batch.column(name)) if name in spec.numbers else _text(name, batch.column(name))
+            _number(name, batch.column(name), before) if name in spec.numbers else _text(name, batch.column(name))
             for name in names
         ]
         yield pa.RecordBatch.from_arrays(arrays, names)
+        before += batch.num_rows
 
 
-def _number(name: str, array: pa.Array) -> pa.Array:
-    kind = array.type
-    if not (
-        pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind) or pa.types.is_null(kind)
-    ):
-        raise RejectedError(f"column {name} is to be numeric, but the source says {kind}")
+def _number(name: str, array: pa.Array, before: int) -> pa.Array:
+    if not is_numeric(array.type):
+        raise _no_numbers(name, array, before)
     numbers = pc.cast(array, pa.float64(), safe=False)
     # pandas and numpy have no other null than NaN
     return pc.if_else(pc.is_nan(numbers), pa.scalar(None, pa.float64()), numbers)
+
+
+def _no_numbers(name: str, array: pa.Array, before: int) -> RejectedError:
+    """The rejection of a column of another type, with its first values: those that do not even look like numbers."""
+    values = [(at, str(value)) for at, value in enumerate(array.to_pylist(), start=before + 1) if value is not None]
+    strange = [(at, value) for at, value in values if not is_number(value)] or values
+    rows = [OffendingRow(at, name, value[:80]) for at, value in strange[:SHOWN_ROWS]]
+    example = f" such as {rows[0].value!r} in row {rows[0].row}" if rows else ""
+    return RejectedError(f"column {name} is to be numeric, but the source has {array.type} there{example}", rows)
 
 
 def _text(name: str, array: pa.Array) -> pa.Array:

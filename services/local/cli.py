@@ -279,12 +279,12 @@ def datasets_show(name: str) -> None:
 
 @datasets_app.command("init")
 def datasets_init(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A CSV file.")],
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A CSV or Parquet file.")],
     target: Annotated[str, typer.Option(help="The column to predict.")],
     name: Annotated[str, typer.Option(help="The data set's name; by default the file's.")] = "",
     force: Annotated[bool, typer.Option("--force", help="Replace a spec that is there.")] = False,
 ) -> None:
-    """Write a commented spec from a look at a CSV file; the file is all it takes."""
+    """Write a commented spec from a look at a CSV or Parquet file; the file is all it takes."""
     from services.local.commands.datasets import init_command
 
     init_command(file, target, name, force=force)

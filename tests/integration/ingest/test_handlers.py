@@ -1,11 +1,14 @@
 """From `ingest.requested` to a snapshot, or to word that nothing changed or fits, on a real PostgreSQL."""
 
 import asyncio
+import csv
 import gzip
 import io
 import os
+import sqlite3
 import time
 from collections.abc import Generator
+from contextlib import closing
 from pathlib import Path
 
 import pyarrow as pa
@@ -362,3 +365,55 @@ async def test_features_that_the_spec_leaves_open_are_found(desk: Desk) -> None:
     spec = (desk.settings.datasets_dir / "birds.toml").read_text()
     assert 'categorical = ["species", "island", "sex"]' in spec
     assert isinstance(await desk.ingest("birds"), DatasetUnchanged)
+
+
+@pytest.mark.parametrize("kind", ["parquet", "sql"])
+async def test_features_are_found_in_every_kind_of_source(desk: Desk, kind: str) -> None:
+    """A Parquet file and a query are completed and loaded like a CSV file."""
+    if kind == "parquet":
+        table = pacsv.read_csv(io.BytesIO(PENGUINS_CSV.encode()))
+        pq.write_table(table, desk.settings.data_dir / "birds.parquet")
+        os.utime(desk.settings.data_dir / "birds.parquet", (1_700_000_000, 1_700_000_000))
+        source = 'kind = "parquet"\npath = "birds.parquet"'
+    else:
+        fill(desk.settings.data_dir / "birds.db")
+        source = 'kind = "sql"\nurl = "sqlite:///birds.db"\nquery = "SELECT * FROM birds"'
+    spec = SMALLEST.replace('kind = "csv"\npath = "houses.csv"', source).replace('"price"', '"body_mass_g"')
+    desk.spec("birds", spec)
+    ingested = await desk.ingest("birds")
+    assert isinstance(ingested, DatasetIngested)
+    assert ingested.data.rows == 344
+    assert 'categorical = ["species", "island", "sex"]' in (desk.settings.datasets_dir / "birds.toml").read_text()
+    assert isinstance(await desk.ingest("birds"), DatasetUnchanged)
+
+
+def fill(path: Path) -> None:
+    """Makes a SQLite database with the penguins in a table."""
+    header, *rows = csv.reader(io.StringIO(PENGUINS_CSV))
+    with closing(sqlite3.connect(path)) as database:
+        numbers = {name: "REAL" if name.endswith(("_mm", "_g")) else "TEXT" for name in header}
+        database.execute(f"CREATE TABLE birds ({', '.join(f'{name} {kind}' for name, kind in numbers.items())})")
+        marks = ", ".join("?" * len(header))
+        database.executemany(f"INSERT INTO birds VALUES ({marks})", [[cell or None for cell in row] for row in rows])
+        database.commit()
+
+
+async def test_what_cannot_be_completed_is_rejected(desk: Desk) -> None:
+    """A source without features, without a file or with a wrong URL is a rejection with its reason, not a failure."""
+    desk.spec("houses", SMALLEST)
+    assert "there is no file 'houses.csv'" in reason(await desk.ingest("houses"))
+    desk.data("houses.csv", "price,note\n" + "".join(f"{at},text {at}\n" for at in range(50)))
+    expected = "no column is left that could be a feature (note: hardly a value repeats: an identifier or a text)"
+    assert reason(await desk.ingest("houses")) == expected
+    assert reason(await desk.ingest("houses")) == expected
+    source = 'kind = "sql"\nquery = "SELECT 1"\nurl = "nonsense"'
+    desk.spec("houses", SMALLEST.replace('kind = "csv"\npath = "houses.csv"', source))
+    assert "cannot be used" in reason(await desk.ingest("houses"))
+
+
+async def test_a_source_that_is_away_is_tried_again(desk: Desk) -> None:
+    """A database that does not answer fails the attempt, so that the event comes back."""
+    source = 'kind = "sql"\nquery = "SELECT 1"\nurl = "postgresql+psycopg://127.0.0.1:9/theirs"'
+    desk.spec("houses", HOUSES.replace('kind = "csv"\npath = "houses.csv"', source))
+    with pytest.raises(SourceUnavailableError, match="does not answer"):
+        await desk.ingest("houses")

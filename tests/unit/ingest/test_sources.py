@@ -5,6 +5,7 @@ import gzip
 import lzma
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,12 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from sqlalchemy.exc import DBAPIError
 
 from common.datasets import DatasetSpec, parse_spec
+from common.datasets.queries import is_of_the_query
 from common.datasets.spec import CsvSource, ParquetSource, SqlSource
-from common.errors import SettingsError, SourceUnavailableError
+from common.errors import DataError, SettingsError, SourceUnavailableError
 from services.ingest.checks import RejectedError
 from services.ingest.sources import open_batches
 from tests.specs import HOUSES
@@ -131,13 +134,40 @@ def test_a_parquet_file_is_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("values", "message"),
-    [(["x"], "is to be numeric, but the source says string"), ([True], "but the source says bool")],
+    [
+        (["1", None, "x", "y"], "rooms is to be numeric, but the source has string there such as 'x' in row 5"),
+        (["1", None, "2", "3"], "rooms is to be numeric, but the source has string there such as '1' in row 3"),
+        ([True] * 4, "but the source has bool there such as 'True' in row 3"),
+    ],
 )
 def test_a_parquet_column_of_another_type_is_rejected(tmp_path: Path, values: list[Any], message: str) -> None:
-    """Text and truth values are no numbers."""
-    pq.write_table(pa.table({"town": ["A"], "rooms": values, "price": [1]}), tmp_path / "h.parquet")
-    with pytest.raises(RejectedError, match=message):
-        read(ParquetSource(path="h.parquet"), tmp_path)
+    """Text and truth values are no numbers; the first values are told with their rows, counted through all files."""
+    good = pa.table({"town": ["A", "A"], "rooms": [1, 2], "price": [1, 2]})
+    pq.write_table(good, tmp_path / "1.parquet")
+    pq.write_table(pa.table({"town": ["A"] * 4, "rooms": values, "price": [1] * 4}), tmp_path / "2.parquet")
+    with pytest.raises(RejectedError, match=message) as caught:
+        read(ParquetSource(path="*.parquet"), tmp_path)
+    assert [row.column for row in caught.value.rows][:1] == ["rooms"]
+    assert f"in row {caught.value.rows[0].row}" in caught.value.message
+
+
+def test_a_column_of_text_is_rejected_with_its_first_rows(tmp_path: Path, database: str) -> None:
+    """Where all of a column is of another type, the first five values tell, in a file as in a query."""
+    words = ["one", "two", "three", "four", "five", "six"]
+    (tmp_path / "h.csv").write_text("town,rooms,price\n" + "".join(f"A,{word},1\n" for word in words))
+    pq.write_table(pa.table({"town": ["A"] * 6, "rooms": words, "price": [1] * 6}), tmp_path / "h.parquet")
+    query = " UNION ALL ".join(f"SELECT 'A' AS town, '{word}' AS rooms, 1 AS price" for word in words)
+    for source in (CsvSource(path="h.csv"), ParquetSource(path="h.parquet"), SqlSource(query=query, url=database)):
+        with pytest.raises(RejectedError) as caught:
+            read(source, tmp_path)
+        assert [(row.row, row.value) for row in caught.value.rows] == list(enumerate(words[:5], start=1))
+
+
+def test_a_decimal_comma_is_told_as_that(tmp_path: Path) -> None:
+    """A number with a comma is rejected with what to do about it."""
+    (tmp_path / "h.csv").write_text("town;rooms;price\nA;1,5;2\n")
+    with pytest.raises(RejectedError, match="holds '1,5' in row 1; write its numbers with a point"):
+        read(CsvSource(path="h.csv", delimiter=";"), tmp_path)
 
 
 def test_what_is_no_parquet_is_rejected(tmp_path: Path) -> None:
@@ -177,7 +207,9 @@ def test_a_query_is_read_from_any_database(tmp_path: Path, database: str) -> Non
             RejectedError,
             "rooms is to be numeric, but holds 'x' in row 1",
         ),
-        ("SELECT * FROM villages", SourceUnavailableError, "no such table"),
+        ("SELECT * FROM villages", DataError, "the query fails: no such table: villages"),
+        ("SELECT village FROM houses", DataError, "the query fails: no such column: village"),
+        ("SELEC town", DataError, "syntax error"),
     ],
 )
 def test_what_is_wrong_with_a_query_is_told(
@@ -195,3 +227,31 @@ def test_a_url_that_cannot_be_used_is_a_wrong_setting(tmp_path: Path, url: str) 
         read(SqlSource(query="SELECT 1", url=url), tmp_path)
     with pytest.raises(SettingsError, match="cannot be read"):
         read(SqlSource(query="SELECT 1", url_file="ghost"), tmp_path)
+
+
+def test_a_database_that_is_away_may_come_back(tmp_path: Path, database: str) -> None:
+    """A server that refuses, and a file that another has locked, are worth another try; a file of nonsense is not."""
+    away = SqlSource(query="SELECT 1", url="postgresql+psycopg://reader:secret@127.0.0.1:9/theirs")
+    with pytest.raises(SourceUnavailableError, match="database of data set 'houses' does not answer") as caught:
+        read(away, tmp_path)
+    assert "secret" not in caught.value.message
+    with closing(sqlite3.connect(tmp_path / "theirs.db", isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(SourceUnavailableError, match="locked"):
+            read(SqlSource(query=QUERY, url=f"{database}?timeout=0"), tmp_path)
+    (tmp_path / "no.db").write_text(CSV * 100)
+    with pytest.raises(DataError, match="file is not a database"):
+        read(SqlSource(query=QUERY, url="sqlite:///no.db"), tmp_path)
+    with pytest.raises(DataError, match=r"there is no file 'ghost\.db'"):
+        read(SqlSource(query=QUERY, url="sqlite:///ghost.db"), tmp_path)
+    assert not (tmp_path / "ghost.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("code", "to_blame"), [("42P01", True), ("42703", True), ("28P01", True), ("57P03", False), ("08006", False)]
+)
+def test_a_code_says_whether_the_query_is_to_blame(code: str, to_blame: bool) -> None:
+    """A missing table or a wrong password stays wrong; a server that is starting up does not."""
+    original = Exception("as the driver says it")
+    original.sqlstate = code  # type: ignore[attr-defined]  # as psycopg's have it
+    assert is_of_the_query(DBAPIError("SELECT 1", None, original)) is to_blame
