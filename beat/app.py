@@ -11,7 +11,7 @@ from common.bundles.live import sweep_live
 from common.bundles.retention import sweep_versions
 from common.events.broker import make_app
 from common.events.publisher import Publisher
-from common.events.sweep import prune
+from common.events.sweep import forget_overtaken, prune
 from common.logs import configure_logs
 from common.settings import Settings, load_settings
 from common.snapshots import sweep_snapshots
@@ -26,7 +26,7 @@ def make_beat(settings: Settings) -> Celery:
     """The Celery app whose beat asks for what is due and sweeps."""
     celery = make_app(settings, "beat")
     chores = (
-        Chores(every_s=5, chores=(tidy_snapshots, sweep_live)),
+        Chores(every_s=5, chores=(tidy_snapshots, sweep_live, forget_overtaken)),
         Chores(every_s=60, chores=(sweep_versions, prune)),
     )
     celery.conf.update(

@@ -15,7 +15,7 @@ from celery.beat import Scheduler
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from beat.schedule import Changes, due_ticks
+from beat.schedule import Changes, Ended, due_ticks
 from common.database.engine import database_engine
 from common.datasets import DatasetSpec, fingerprint, load_specs
 from common.events import store
@@ -77,6 +77,7 @@ class Rounds:
                 paused=paused,
                 busy=busy,
                 ticked=self._ticked,
+                ended=await _last_runs(connection, list(sound)),
             )
             begun = [event for name, mark in changed.items() if (event := await _ask(connection, name, "change", mark))]
             begun += [
@@ -127,6 +128,23 @@ async def _surroundings(connection: AsyncConnection) -> tuple[float, set[str], s
         )
     ).one()
     return float(row.now_s), set(row.paused), set(row.busy)
+
+
+async def _last_runs(connection: AsyncConnection, names: list[str]) -> dict[str, list[Ended]]:
+    """The last runs of each data set, the newest first: enough of them to count failures up to the longest wait."""
+    rows = await connection.execute(
+        text(
+            "SELECT n.name, r.state, extract(epoch FROM r.ended_at)::float8 AS at_s"
+            " FROM unnest(CAST(:names AS text[])) n(name), LATERAL (SELECT state, ended_at, started_at"
+            "  FROM rookery.runs WHERE dataset = n.name AND state IN ('completed', 'failed')"
+            "  ORDER BY started_at DESC LIMIT 10) r ORDER BY r.started_at DESC"
+        ),
+        {"names": names},
+    )
+    found: dict[str, list[Ended]] = {}
+    for row in rows:
+        found.setdefault(row.name, []).append(Ended(failed=row.state == "failed", at_s=row.at_s))
+    return found
 
 
 class EventScheduler(Scheduler):

@@ -15,7 +15,10 @@ from common.errors import SpecError, UnknownDatasetError
 
 
 class SpecState(msgspec.Struct, frozen=True, kw_only=True):
-    """One spec file in a line. `problem` is empty where nothing is wrong; the rest is empty where something is."""
+    """One spec file in a line. `problem` is empty where nothing is wrong; the rest is empty where something is.
+
+    `failure` is why its last run failed, for who knows.
+    """
 
     name: str
     problem: str = ""
@@ -24,6 +27,7 @@ class SpecState(msgspec.Struct, frozen=True, kw_only=True):
     task: str = ""
     features: int = 0
     models: tuple[str, ...] = ()
+    failure: str = ""
 
 
 def list_specs(folder: Path) -> list[SpecState]:

@@ -1,4 +1,4 @@
-"""When a failed event is tried again: a pure function of the attempt."""
+"""When a failed event, or a run that failed, is tried again: pure functions of how often it did."""
 
 from collections.abc import Callable
 
@@ -11,3 +11,8 @@ def retry_delay_s(attempt: int, *, base_s: float, cap_s: float, random: Callable
     """
     bound = min(cap_s, base_s * 2.0 ** min(attempt - 1, 60))
     return bound * random()
+
+
+def wait_after_failures_s(failures: int, interval_s: float, *, longest_s: float) -> float:
+    """Seconds until a data set whose last runs failed is tried again: doubles from two intervals to the longest."""
+    return min(longest_s, interval_s * 2.0 ** min(failures, 30)) if failures else 0.0

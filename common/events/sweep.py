@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from common.events import leases, store
 from common.events.leases import Due
-from common.events.model import Event
+from common.events.model import Event, IngestRequested
 from common.events.publisher import Publisher
 from common.logs import get_logger
 from common.settings import Settings
@@ -100,6 +100,26 @@ async def _send(engine: AsyncEngine, publisher: Publisher, events: Sequence[Even
     await asyncio.to_thread(publisher.publish, events, tell=False)
     async with engine.begin() as connection:
         await store.mark_published(connection, [event.id for event in events])
+
+
+async def forget_overtaken(engine: AsyncEngine, _settings: Settings) -> int:
+    """Takes dead requests to ingest off the list where a later one of the data set came to an end; returns how many.
+
+    It asked for the same, so a source that is away for a day is one dead letter, and none once it has come back. What
+    a person forced asked for more and stays.
+    """
+    async with engine.begin() as connection:
+        gone = await connection.execute(
+            text(
+                "UPDATE rookery.events AS e SET dead_at = NULL, handled_at = clock_timestamp(), result = 'superseded',"
+                " error = coalesce(error, '') || '; a later request overtook it'"
+                " WHERE type = :kind AND dead_at IS NOT NULL AND NOT coalesce((data->>'force')::boolean, false)"
+                " AND EXISTS (SELECT FROM rookery.events l WHERE l.dataset = e.dataset AND l.type = e.type"
+                "  AND l.time > e.time AND (l.dead_at IS NOT NULL OR l.result = 'handled'))"
+            ),
+            {"kind": IngestRequested.type},
+        )
+    return int(gone.rowcount)
 
 
 async def prune(engine: AsyncEngine, settings: Settings, *, most: int = 5_000) -> int:

@@ -12,16 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from common.bundles.live import live_damage
 from common.database.tables import live_models, model_versions
 from common.datasets import DatasetSpec, model_name
+from common.events.retry import wait_after_failures_s
 from common.settings import Settings
 from common.snapshots import Snapshot
 
 # After a failed run the next try waits two intervals, then four, eight, ... at the most this long.
 LONGEST_WAIT_S = 3600.0
-
-
-def wait_after_failures_s(failures: int, interval_s: float) -> float:
-    """Seconds until a data set whose last runs failed is tried again: doubles from two intervals to an hour."""
-    return min(LONGEST_WAIT_S, interval_s * 2.0 ** min(failures, 30)) if failures else 0.0
 
 
 async def what_is_missing(engine: AsyncEngine, settings: Settings, spec: DatasetSpec, snapshot: Snapshot) -> str | None:
@@ -77,7 +73,7 @@ async def _is_too_early(connection: AsyncConnection, spec: DatasetSpec) -> bool:
         if row.state != "failed":
             break
         failures, last, now = failures + 1, last or row.ended_at, row.now
-    return _seconds(last, now) < wait_after_failures_s(failures, spec.interval_s)
+    return _seconds(last, now) < wait_after_failures_s(failures, spec.interval_s, longest_s=LONGEST_WAIT_S)
 
 
 def _seconds(earlier: datetime | None, later: datetime | None) -> float:

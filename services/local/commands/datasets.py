@@ -1,20 +1,29 @@
 """`rookery datasets`: the spec files, whether they are right, and writing one."""
 
+import asyncio
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from typer import Exit
 
 from common.datasets.listing import SpecState, check_specs, list_specs, show_spec
-from services.local.session import open_session
+from common.errors import ConflictError, SettingsError
+from services.local.session import Session, open_session
 
 
 def list_command(*, as_json: bool) -> None:
-    """Lists every spec, right or wrong."""
-    _print(list_specs(open_session().settings.datasets_dir), as_json=as_json)
+    """Lists every spec, right or wrong, and where the stack is up, why the last run of one failed."""
+    session = open_session()
+    found = list_specs(session.settings.datasets_dir)
+    with suppress(ConflictError, SettingsError):  # no stack, no runs
+        failures = asyncio.run(_failures(session, [state.name for state in found]))
+        found = [msgspec.structs.replace(state, failure=failures.get(state.name, "")) for state in found]
+    _print(found, as_json=as_json)
 
 
 def check_command(names: list[str], *, as_json: bool) -> None:
@@ -32,7 +41,7 @@ def show_command(name: str) -> None:
 
 
 def init_command(file: Path, target: str, name: str, *, force: bool) -> None:
-    """Writes a spec for a CSV file."""
+    """Writes a spec for a CSV or Parquet file."""
     from common.datasets.drafting import init_spec
 
     settings = open_session().settings
@@ -42,6 +51,13 @@ def init_command(file: Path, target: str, name: str, *, force: bool) -> None:
     console = Console()
     console.print(f"{spec} says what was found in {data}.", highlight=False, soft_wrap=True)
     console.print("Look it over; a running stack takes it up by itself.", highlight=False)
+
+
+async def _failures(session: Session, names: list[str]) -> dict[str, str]:
+    from common.operations.datasets import last_failures
+
+    async with session.transaction() as connection:
+        return await last_failures(connection, names)
 
 
 def _print(found: list[SpecState], *, as_json: bool) -> None:
@@ -58,4 +74,10 @@ def _print(found: list[SpecState], *, as_json: bool) -> None:
         console.print(table)
     for state in found:
         if state.problem:
-            console.print(f"[red]✗[/] {state.problem}", highlight=False, soft_wrap=True)
+            console.print(f"[red]✗[/] {escape(state.problem)}", highlight=False, soft_wrap=True)
+        elif state.failure:
+            console.print(
+                f"[yellow]![/] {state.name}: the last run failed: {escape(state.failure)}",
+                highlight=False,
+                soft_wrap=True,
+            )

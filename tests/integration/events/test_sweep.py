@@ -5,12 +5,15 @@ from datetime import timedelta
 
 import msgspec
 import pytest
+from sqlalchemy import select
 
-from common.events import store
+from common.database.tables import events
+from common.events import leases, store
 from common.events.broker import make_app
 from common.events.model import IngestRequested
+from common.events.owner import this_process
 from common.events.publisher import Publisher, PublishError
-from common.events.sweep import Swept, sweep_once
+from common.events.sweep import Swept, forget_overtaken, sweep_once
 from tests.integration.events.conftest import Bench
 
 
@@ -142,3 +145,44 @@ async def test_a_sweep_without_redis_says_so_and_keeps_what_is_due(bench: Bench)
         await sweep_once(bench.engine, away, bench.settings, host="a")
     assert (await bench.sweep()).published == 1
     assert await bench.queued("ingest") == [event.id]
+
+
+async def die(bench: Bench, event: IngestRequested) -> None:
+    """Makes a dead letter of a request, and a failure of its run."""
+    async with bench.engine.begin() as connection:
+        claim = await leases.claim(connection, event.id, owner=this_process(), lease_s=60, max_attempts=9)
+        assert isinstance(claim, leases.Claim)
+        await leases.fail(connection, claim, error="the source is away", retry_in_s=None)
+
+
+async def test_a_source_that_stays_away_is_one_dead_letter(bench: Bench) -> None:
+    """Of dead requests to ingest the newest stays, until one of the data set is handled; runs stay failed."""
+    asked = [await bench.ask() for _ in range(3)]
+    for event in asked:
+        await die(bench, event)
+    await die(bench, await bench.ask("other"))
+    assert await forget_overtaken(bench.engine, bench.settings) == 2
+    assert await forget_overtaken(bench.engine, bench.settings) == 0
+    assert await dead(bench) == {"d", "other"}
+    await bench.ask()
+    assert await forget_overtaken(bench.engine, bench.settings) == 0
+    await bench.drain()
+    assert await forget_overtaken(bench.engine, bench.settings) == 1
+    assert await dead(bench) == {"other"}
+    assert {await bench.run_state(event.id) for event in asked} == {("failed", "failed")}
+
+
+async def test_what_a_person_forced_stays_a_dead_letter(bench: Bench) -> None:
+    """A forced request asked for more than those that come after it."""
+    event = IngestRequested.first(subject="d", source="test", dataset="d", force=True)
+    async with bench.engine.begin() as connection:
+        await store.start_run(connection, event, dataset="d", requested_by="console", urgent=True)
+    await die(bench, event)
+    await die(bench, await bench.ask())
+    assert await forget_overtaken(bench.engine, bench.settings) == 0
+
+
+async def dead(bench: Bench) -> set[str]:
+    """The data sets that have a dead letter."""
+    async with bench.engine.connect() as connection:
+        return set((await connection.execute(select(events.c.dataset).where(events.c.dead_at.is_not(None)))).scalars())

@@ -12,7 +12,7 @@ from common.database.engine import database_engine
 from common.datasets import DatasetSpec, load_spec
 from common.settings import Settings
 from common.snapshots import Snapshot
-from services.ingest.completeness import LONGEST_WAIT_S, wait_after_failures_s, what_is_missing
+from services.ingest.completeness import what_is_missing
 
 SPEC = Path(__file__).parents[3] / "shared" / "datasets" / "penguins.toml"
 SNAPSHOT = Snapshot(dataset="penguins", number=3, state="ready")
@@ -105,9 +105,3 @@ async def test_a_failed_run_is_not_tried_again_at_every_tick(
     async with engine.begin() as connection:
         await connection.execute(text("UPDATE rookery.runs SET ended_at = ended_at - interval '1 min'"))
     assert await what_is_missing(engine, postgres, spec, SNAPSHOT)
-
-
-def test_the_wait_doubles_up_to_an_hour() -> None:
-    """No failure, no wait; then it doubles from two intervals on, and never passes an hour."""
-    assert [wait_after_failures_s(failures, 30) for failures in range(4)] == [0, 60, 120, 240]
-    assert wait_after_failures_s(1000, 30) == LONGEST_WAIT_S
