@@ -121,7 +121,7 @@ def search(
         try:
             searching.fit(matrix, answers(spec, target))
         except ValueError as error:
-            raise DataError(f"the search failed: {str(error).strip().splitlines()[0]}") from error
+            raise DataError(f"the search failed: {_why(error)}") from error
     results = searching.cv_results_
     scores = [
         Score(
@@ -149,6 +149,12 @@ def refit(spec: DatasetSpec, family: FamilySpec, scores: Sequence[Score], matrix
 def answers(spec: DatasetSpec, target: Floats) -> Any:
     """The target as estimators take it: integers for classes."""
     return target.astype(np.int64) if spec.task == "classification" else target
+
+
+def _why(error: ValueError) -> str:
+    """The cause in one line. Where no candidate fits, scikit-learn appends the fits' tracebacks: the cause is the end."""
+    lines = str(error).strip().splitlines()
+    return f"{lines[0]} {lines[-1]}" if len(lines) > 1 else lines[0]
 
 
 def _number(value: Any) -> float | None:

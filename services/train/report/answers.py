@@ -53,7 +53,8 @@ def per_class(evidence: Evidence) -> Any:
         values = [report[name][measure] for name in names]
         bars = axes.barh(places + (offset - 1) * 0.26, values, height=0.24, color=colour, label=measure)
         axes.bar_label(bars, fmt="%.3f", padding=3, fontsize=7, color=INK)
-    labels = [f"{name}\n{report[name]['support']:.0f} rows" for name in shortened(names)]
+    supports = [f"{report[name]['support']:.0f} rows" for name in names]
+    labels = [f"{name}\n{support}" for name, support in zip(shortened(names), supports, strict=True)]
     axes.set_yticks(places, labels)
     axes.invert_yaxis()
     axes.set_xlim(0, 1.12)
@@ -71,7 +72,7 @@ def calibration(evidence: Evidence) -> Any:
     probabilities = evidence.found.probabilities
     if probabilities is None:
         raise ValueError("a calibration needs probabilities")
-    names = list(evidence.manifest.classes)
+    names = shortened(evidence.manifest.classes)
     figure = new_figure(9.0, 4.2)
     left, right = figure.subplots(1, 2, width_ratios=[1.15, 1])
     left.plot([0, 1], [0, 1], color=FAINT, linewidth=1.2, linestyle="--", label="perfect")

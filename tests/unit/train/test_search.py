@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -117,6 +118,14 @@ def test_a_candidate_that_cannot_be_fitted_is_passed_over() -> None:
     scores, noted = search(described, described.families["impossible"], rows.matrix, rows.target)
     assert [score.mean is None for score in scores] == [True, False]
     assert noted
+
+
+def test_a_search_in_which_nothing_fits_says_why() -> None:
+    """The error is the cause that the estimator named, not only that the fits failed."""
+    described, rows = spec(), data()
+    entry = msgspec.structs.replace(described.families["impossible"], grid={"C": [-1.0]})
+    with pytest.raises(DataError, match=r"All the 3 fits failed.* The 'C' parameter of LogisticRegression must be"):
+        search(described, entry, rows.matrix, rows.target)
 
 
 def test_labels_and_probabilities_of_an_svc_agree() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import joblib
+import msgspec
 import numpy as np
 import pytest
 from sklearn import metrics
@@ -135,6 +136,17 @@ def test_any_estimator_makes_a_version(name: str, tmp_path: Path) -> None:
     card = (report / "model_card.md").read_text()
     assert "It was **held**" in card
     assert "two\\|" in card
+
+
+def test_a_report_takes_many_classes_with_long_names(tmp_path: Path) -> None:
+    """Names too long for an axis and more classes than a picture shows cost no report."""
+    spec, task, _, _ = CASES["forest of two classes"]
+    names = tuple(f"a species of oak with a name that fits no axis, {index:02}" for index in range(24))
+    rows = msgspec.structs.replace(rows_of(task), classes=names, target=(np.arange(150) % 24).astype(float))
+    written(tmp_path, made(spec, rows)[1])
+    report = render_report(tmp_path, "small.only", 1, [KEY], decision="because", live=True)
+    assert (report / "per_class.png").stat().st_size > 5_000
+    assert names[0] in (report / "model_card.md").read_text()
 
 
 def test_drawing_leaves_nothing_behind(tmp_path: Path) -> None:
