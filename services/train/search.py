@@ -152,7 +152,7 @@ def answers(spec: DatasetSpec, target: Floats) -> Any:
 
 
 def _why(error: ValueError) -> str:
-    """The cause in one line. Where no candidate fits, scikit-learn appends the fits' tracebacks: the cause is the end."""
+    """The cause in one line: where no candidate fits, scikit-learn appends the fits' tracebacks, which end with it."""
     lines = str(error).strip().splitlines()
     return f"{lines[0]} {lines[-1]}" if len(lines) > 1 else lines[0]
 
