@@ -55,6 +55,11 @@ def name_problem(column: str) -> str:
     return ""
 
 
+def names_listed(columns: Iterable[str]) -> str:
+    """The names of columns in a row; one that could be misread, for a space or a separator in it, in quotes."""
+    return ", ".join(repr(name) if name != name.strip() or set(name) & set(",;\t|") else name for name in columns)
+
+
 def _of_the_name(name: str) -> Iterator[Problem]:
     if not NAME.fullmatch(name):
         yield Problem(

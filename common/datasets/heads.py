@@ -73,6 +73,9 @@ def head_of_csv(paths: Sequence[Path], delimiter: str = "") -> Head:
             header = header or names
             if names != header:
                 break  # what differs is for the one that reads them all
+            other = max(_DELIMITERS, key=first.count)
+            if len(names) == 1 and other in first:
+                raise DataError(f"{path} has one column, {names[0]!r}; if {other!r} is between columns, set delimiter")
             for number, line in enumerate(islice(lines, rows_to_look_at(len(header)) - len(table)), start=1):
                 if line and len(line) != len(header):
                     raise DataError(f"{path}: row {number} has {len(line)} fields, the header {len(header)}")

@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from common.datasets.checking import name_problem
+from common.datasets.checking import name_problem, names_listed
 from common.datasets.heads import Head, Number, Value
 from common.errors import DataError
 
@@ -40,7 +40,7 @@ class Look(msgspec.Struct, frozen=True, kw_only=True):
         """One of the columns. Raises DataError, which lists them all, where there is no such one."""
         found = [column for column in self.columns if column.name == name]
         if not found:
-            raise DataError(f"there is no column {name!r}; there are {', '.join(c.name for c in self.columns)}")
+            raise DataError(f"there is no column {name!r}; there are {names_listed(c.name for c in self.columns)}")
         if len(found) > 1:
             raise DataError(f"{name!r} cannot be the target: {found[0].unfit}")
         return found[0]

@@ -9,6 +9,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from common.datasets.checking import names_listed
 from common.datasets.spec import DatasetSpec
 from common.errors import DataError, RookeryError
 from common.features import LARGEST
@@ -40,7 +41,7 @@ def wanted_columns(spec: DatasetSpec, present: list[str], *, of: str) -> list[st
     missing = [name for name in spec.columns if name not in present]
     if missing:
         noun = "column" if len(missing) == 1 else "columns"
-        raise RejectedError(f"{noun} {', '.join(missing)} missing in {of}; it has {', '.join(present)}")
+        raise RejectedError(f"{noun} {names_listed(missing)} missing in {of}; it has {names_listed(present)}")
     twice = next((name for name in spec.columns if present.count(name) > 1), None)
     if twice is not None:
         raise RejectedError(f"column {twice} is there twice in {of}")
@@ -147,10 +148,21 @@ def _check_target(profile: Profile, spec: DatasetSpec, missing: str) -> None:
     few = sorted(name for name, count in profile.classes.items() if count < least)
     if few:
         counts = ", ".join(f"{name!r} {profile.classes[name]}" for name in few[:10])
+        others = f" and {len(few) - 10:,} more" if len(few) > 10 else ""  # noqa: PLR2004 - those that are listed
+        hint = "; is it a regression?" if others and all(map(is_number, few)) else ""
         raise RejectedError(
             f"target {spec.target} has classes with fewer than {least} rows{missing}, "
-            f"too few for {spec.folds} folds: {counts}"
+            f"too few for {spec.folds} folds: {counts}{others}{hint}"
         )
+
+
+def is_number(text: str) -> bool:
+    """Whether Arrow reads a text as a number."""
+    try:
+        pc.cast(pa.scalar(text.strip()), pa.float64())
+    except pa.ArrowInvalid:
+        return False
+    return True
 
 
 def as_json(error: RookeryError) -> list[dict[str, Any]] | None:

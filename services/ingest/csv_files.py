@@ -12,7 +12,7 @@ import pyarrow.csv as pacsv
 
 from common.datasets.heads import ARROW_CODECS, NULLS
 from common.datasets.spec import CsvSource, DatasetSpec
-from services.ingest.checks import SHOWN_ROWS, OffendingRow, RejectedError, wanted_columns
+from services.ingest.checks import SHOWN_ROWS, OffendingRow, RejectedError, is_number, wanted_columns
 
 BLOCK_BYTES = 1 << 20
 CODECS = {".gz": "gzip", ".bz2": "bz2", **ARROW_CODECS}
@@ -58,7 +58,7 @@ def _typed(spec: DatasetSpec, source: CsvSource, path: Path, names: list[str], b
         wrong = list(_wrong_numbers(spec, source, path, before))
         if not wrong:
             raise
-        comma = "; write its numbers with a point" if is_number(wrong[0].value.replace(",", ".", 1)) else ""
+        comma = "; write numbers without commas, such as 1234.5" if is_number(wrong[0].value.replace(",", "")) else ""
         raise RejectedError(
             f"column {wrong[0].column} is to be numeric, but holds {wrong[0].value!r} in row {wrong[0].row}{comma}",
             wrong,
@@ -92,15 +92,6 @@ def _no_numbers(texts: pa.Array) -> list[int]:
     except pa.ArrowInvalid:
         return [at for at, text in enumerate(texts.to_pylist()) if text is not None and not is_number(text)]
     return []
-
-
-def is_number(text: str) -> bool:
-    """Whether Arrow reads a text as a number."""
-    try:
-        pc.cast(pa.scalar(text.strip()), pa.float64())
-    except pa.ArrowInvalid:
-        return False
-    return True
 
 
 @contextmanager

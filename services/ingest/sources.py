@@ -16,8 +16,7 @@ from common.datasets.heads import is_numeric
 from common.datasets.spec import CsvSource, DatasetSpec, SeabornSource, SqlSource
 from common.errors import SourceUnavailableError
 from services.ingest import csv_files, queries
-from services.ingest.checks import SHOWN_ROWS, OffendingRow, RejectedError, wanted_columns
-from services.ingest.csv_files import is_number
+from services.ingest.checks import SHOWN_ROWS, OffendingRow, RejectedError, is_number, wanted_columns
 
 BATCH_ROWS = 50_000
 

@@ -191,7 +191,8 @@ def test_features_are_found_in_the_result_of_a_query(folders: tuple[Path, Path])
         ),
         ('kind = "parquet"\npath = "x.parquet"', DataError, "no file 'x.parquet'"),
         ('kind = "parquet"\npath = "no.parquet"', DataError, "is no Parquet file"),
-        ('kind = "csv"\npath = "semicolon.csv"', DataError, "there is no column 'price'; there are price;rooms"),
+        ('kind = "csv"\npath = "semicolon.csv"', DataError, "one column, 'price;rooms'; if ';' is between"),
+        ('kind = "csv"\npath = "spaces.csv"', DataError, "there is no column 'price'; there are rooms, ' price'"),
         ('kind = "csv"\npath = "latin.csv"', DataError, "save it as UTF-8"),
     ],
 )
@@ -201,6 +202,7 @@ def test_a_source_that_cannot_be_looked_at_is_told(
     """What is missing or wrong is named, and the spec stays as it is."""
     (folders[1] / "no.parquet").write_text("price,rooms\n")
     (folders[1] / "semicolon.csv").write_text("price;rooms\n1;2\n")
+    (folders[1] / "spaces.csv").write_text("rooms, price\n1, 2\n")
     (folders[1] / "latin.csv").write_bytes(b"price,town\n1,caf\xe9\n")
     path = folders[0] / "houses.toml"
     path.write_text(SMALLEST.replace(SOURCE, source))

@@ -73,3 +73,14 @@ def test_shrinking_within_the_share_is_fine() -> None:
     check_profile(profile, SPEC, rows_before=100)
     with pytest.raises(RejectedError, match="shrank from 101 rows to 50"):
         check_profile(profile, SPEC, rows_before=101)
+
+
+def test_numbers_as_classes_are_asked_about() -> None:
+    """A target of many numbers is rejected as classes with the question whether it is a regression."""
+    spec = msgspec.structs.replace(SPEC, task="classification", target="town", categorical=())
+    for towns, asked in (([f"{at}.5" for at in range(30)], True), ([f"town {at}" for at in range(30)], False)):
+        profile = Profile(spec)
+        profile.add(batch([1] * 30, [1] * 30, towns))
+        with pytest.raises(RejectedError, match=r"(10|20) more") as caught:
+            check_profile(profile, spec, rows_before=None)
+        assert ("is it a regression?" in caught.value.message) is asked

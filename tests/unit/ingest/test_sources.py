@@ -79,6 +79,7 @@ def test_a_glob_is_read_as_one_table(tmp_path: Path) -> None:
     [
         ("", "cannot be read as CSV: Empty CSV file"),
         ("town,rooms\nA,1\n", "column price missing in h.csv; it has town, rooms"),
+        ("town, rooms,price\nA,1,2\n", "column rooms missing in h.csv; it has town, ' rooms', price"),
         ("town,rooms,price,price\nA,1,2,3\n", "column price is there twice"),
         ("town,rooms,price\nA,1,2\nB,3\n", "a row of 2 fields where the header has 3: 'B,3'"),
         ("town,rooms,price\nA,true,2\n", "column rooms is to be numeric, but holds 'true' in row 1"),
@@ -163,10 +164,11 @@ def test_a_column_of_text_is_rejected_with_its_first_rows(tmp_path: Path, databa
         assert [(row.row, row.value) for row in caught.value.rows] == list(enumerate(words[:5], start=1))
 
 
-def test_a_decimal_comma_is_told_as_that(tmp_path: Path) -> None:
-    """A number with a comma is rejected with what to do about it."""
-    (tmp_path / "h.csv").write_text("town;rooms;price\nA;1,5;2\n")
-    with pytest.raises(RejectedError, match="holds '1,5' in row 1; write its numbers with a point"):
+@pytest.mark.parametrize("value", ["1,5", "-1,234.5"])
+def test_a_comma_in_a_number_is_told_as_that(tmp_path: Path, value: str) -> None:
+    """A number with a decimal comma, or with thousands set apart, is rejected with what to do about it."""
+    (tmp_path / "h.csv").write_text(f"town;rooms;price\nA;{value};2\n")
+    with pytest.raises(RejectedError, match=f"holds '{value}' in row 1; write numbers without commas, such as 1234.5"):
         read(CsvSource(path="h.csv", delimiter=";"), tmp_path)
 
 
