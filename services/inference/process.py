@@ -13,6 +13,7 @@ from aiohttp import web
 
 from common.logs import get_logger
 from common.settings import Settings
+from common.tasks import end_tasks
 from services.inference.announcing import Announcer, NoStream, RedisStream
 from services.inference.application import Application, Server
 from services.inference.metrics import Metrics, MetricsFolder
@@ -146,8 +147,7 @@ async def _background(work: Any) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await end_tasks([task])
 
 
 def _threads(count: int, name: str) -> ThreadPoolExecutor:

@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from common.logs import get_logger
+from common.tasks import end_tasks
 from services.console.live.pulse import Pulse
 from services.console.live.serving import Serving
 from services.console.live.work import Work, read_work
@@ -136,9 +137,7 @@ class Hub:
         # Before the first await: a page that opens meanwhile starts anew, and keeps what it then finds.
         self._latest.clear()
         self._last_id = "$"
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_tasks(tasks)
 
     def _send(self, message: Message, *, keep: bool = False) -> None:
         if keep:
@@ -170,9 +169,8 @@ class Hub:
 
     async def _follow(self) -> None:
         """Follows Redis's stream; where Redis is away, PostgreSQL, until it is back."""
-        source, me = "", asyncio.current_task()
-        # redis-py may lose a cancellation that comes while it connects: the task is asked whether it was to end.
-        while me is not None and not me.cancelling():
+        source = ""
+        while True:
             try:
                 if self._last_id == "$":
                     newest = await entries_of.newest(self._redis, 1)

@@ -3,12 +3,13 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any
 
 import msgspec
 from aiohttp import ClientError, ClientSession
 from prometheus_client.parser import text_string_to_metric_families
+
+from common.tasks import end_tasks
 
 SAMPLE_S = 5.0
 KEPT = 720
@@ -61,9 +62,7 @@ class Serving:
     async def close(self) -> None:
         """Ends asking."""
         if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await end_tasks([self._task])
 
     async def ask_once(self) -> None:
         """Asks for models and figures once."""

@@ -15,6 +15,7 @@ from common.bundles.manifest import Aliases
 from common.bundles.reader import list_versions
 from common.errors import BundleError, NotFoundError
 from common.logs import get_logger
+from common.tasks import end_tasks
 from services.inference.serving.harness import Harness
 from services.inference.serving.policy import Plan, View, has_changed, plan
 from services.inference.serving.serving_map import Asked, ModelView, Served, ServingMap
@@ -134,9 +135,7 @@ class Manager:
 
     async def close(self) -> None:
         """Ends loads that are under way."""
-        for task in list(self._loads.values()):
-            task.cancel()
-        await asyncio.gather(*self._loads.values(), return_exceptions=True)
+        await end_tasks(list(self._loads.values()))
 
     async def _reconcile(self, model: str, aliases: Aliases) -> None:
         """Makes one model what its aliases say."""
