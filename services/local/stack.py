@@ -22,9 +22,10 @@ WORKERS = ("ingest", "preprocess", "train")
 # What has no worker cannot be asked for anything; what serves needs nothing else and is there first.
 APPLICATIONS = ("inference", *WORKERS, "beat", "console", "flower")
 SERVERS = ("postgres", "redis")
-# Ended in this order. First what asks for work and what people look at; then the workers, which hand back their leases
-# while PostgreSQL still takes them; then what serves, as late as possible; last what all others stand on.
-ENDING = (("beat", "console", "flower", "inference"), WORKERS, ("nursery", "redis", "postgres"))
+# Ended in this order, each group side by side: first all that stand on others, so that workers hand back their leases
+# while PostgreSQL still takes them; then what those stand on. What each is given (`end_with`) adds up to less than ten
+# seconds: five and a half for a worker amid a fit, four for PostgreSQL.
+ENDING = (APPLICATIONS, ("nursery", *SERVERS))
 # What the forked processes import, and how they are called where imports alone would not do.
 PRELOADED = (
     "asyncpg",
@@ -104,7 +105,7 @@ class Stack:
                     command=postgres.command(),
                     healthy=answers_postgres(postgres.url(password, "postgres")),
                     prepare=lambda: postgres.prepare(password),
-                    end_with=((STOP_POSTGRES, 5.0), (signal.SIGQUIT, 2.0)),
+                    end_with=((STOP_POSTGRES, 3.0), (signal.SIGQUIT, 1.0)),
                     log_file=self._log("postgres"),
                 )
             )
@@ -118,7 +119,7 @@ class Stack:
                     healthy=answers_redis(redis.port, key),
                     checked=True,
                     prepare=lambda: redis.prepare(key),
-                    end_with=((STOP_REDIS, 4.0),),
+                    end_with=((STOP_REDIS, 3.0),),
                     log_file=self._log("redis"),
                 )
             )
@@ -200,6 +201,7 @@ class Stack:
             "--persistent=True",
             f"--db={self._home.path / 'flower' / 'tasks'}",
             "--state_save_interval=60000",
+            "--tasks_columns=name,args,state,result,received,runtime,worker,uuid",
         ]
         password = self._home.make_secret("flower_password")
         return Service(
