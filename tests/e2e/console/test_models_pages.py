@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
+from playwright.sync_api import Route
 
 from common.bundles.reader import read_aliases
 from tests.bundles import KEY, Folder, logistic_regression, train
@@ -181,6 +182,35 @@ def test_two_versions_are_chosen_and_compared(visit: Visit) -> None:
     assert visitor.page.locator("table.confusion").count() == 2
     visitor.page.go_back()
     assert visitor.page.get_by_label("Compare version 12").is_checked()
+
+
+def test_a_version_without_classes_is_drawn(visit: Visit) -> None:
+    """The manifest of a regression names no classes; its page shows the rest all the same."""
+    visitor = visit()
+
+    def as_of_a_regression(route: Route) -> None:
+        told = route.fetch()
+        version = told.json()
+        del version["manifest"]["classes"], version["manifest"]["report"]
+        route.fulfill(response=told, json=version)
+
+    visitor.page.route("**/versions/12", as_of_a_regression)
+    visitor.open(f"{FOREST}/versions/12")
+    visitor.says("Where it comes from")
+
+
+@pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
+def test_long_names_leave_room_for_the_rest(visit: Visit, size: tuple[int, int]) -> None:
+    """However long a model's name is, the last step of the path is whole, and nothing lies on the buttons beside it."""
+    visitor = visit(size=size)
+    visitor.open(f"/models/{'inventory_of_city_trees_' * 6}.random_forest/compare/11..12")
+    last = visitor.page.locator(".top h1 > :last-child")
+    assert last.evaluate("(step) => step.scrollWidth <= step.clientWidth")
+    assert last.evaluate("(step) => step.getBoundingClientRect().right") <= visitor.page.locator(
+        ".top .right"
+    ).evaluate("(buttons) => buttons.getBoundingClientRect().left")
+    assert not visitor.wider_than_window()
+    visitor.errors.clear()  # the browser itself logs the 404 of the REST interface
 
 
 def test_the_metric_is_in_the_address(visit: Visit) -> None:

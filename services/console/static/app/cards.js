@@ -3,7 +3,7 @@ import { age, figure, metricValue, metricWords, rate } from "./format.js";
 import { html } from "./html.js";
 import { now } from "./live.js";
 import { Panel, Tag } from "./parts.js";
-import { seriesColour, Series, State } from "./state.js";
+import { ModelName, seriesColour, Series, State } from "./state.js";
 
 export function spark(values, width, height) {
   const known = values.filter((value) => value !== null);
@@ -34,7 +34,7 @@ function Card({ model, dataset, serving, series, failed }) {
   const value = model.metrics?.[metric];
   const now_ = serving?.records?.[model.name] ?? 0;
   return html`<a class="card" href=${`/models/${model.name}`}>
-    <span class="row"><${Series} name=${model.name} index=${index} />${model.live ? html`<${Tag} tone="ok">v${model.live}</${Tag}>` : html`<${Tag}>none live</${Tag}>`}</span>
+    <span class="row"><${Series} name=${model.name} index=${index}><${ModelName} name=${model.name} /></${Series}>${model.live ? html`<${Tag} tone="ok">v${model.live}</${Tag}>` : html`<${Tag}>none live</${Tag}>`}</span>
     <span class="row"><span class="figure">${value === undefined ? "–" : figure(metricValue(metric, value))}</span><span class="tiny soft">${metricWords(metric).toLowerCase()}</span></span>
     <span class="row"><${Spark} values=${series ?? []} colour=${seriesColour(index)} label=${`Records a second of ${model.name} in the last hour, now ${rate(now_)}`} /><span class="small"><b>${rate(now_)}</b> <span class="soft">rec/s</span></span></span>
     <span class="row small soft"><span class="nowrap">${model.live_since && model.live ? `live ${age(model.live_since, now.value)}` : ""}</span>${note(model, failed)}</span></a>`;

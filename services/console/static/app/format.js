@@ -53,6 +53,9 @@ export function brief(number) {
   return Math.abs(number) >= 1000 ? count(Math.round(number)) : String(Number(number.toPrecision(4)));
 }
 
+// A text that somebody wrote, as a sentence.
+export const closed = (text) => (/[.!?…]$/.test(text ?? "") ? text : `${text}.`);
+
 export function rate(number) {
   if (!number) return "0";
   return number >= 100 ? number.toFixed(0) : number.toFixed(1);

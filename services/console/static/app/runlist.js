@@ -17,9 +17,28 @@ const NEEDS = new Set(["held", "failed", "rejected"]);
 
 // Rows and folds in the order of the page.
 export function rowsOf(page, before = null) {
-  const folds = (after) => page.folds.filter((fold) => fold.after === after).map((fold) => ({ fold }));
+  const folds = (after) => merged(page.folds.filter((fold) => fold.after === after).map((fold) => ({ fold })));
   return [...folds(before), ...page.runs.flatMap((run) => [{ run }, ...folds(run.id)])];
 }
+
+// Folds that follow each other are one, whatever their data sets.
+export function merged(rows) {
+  const found = [];
+  for (const row of rows) {
+    const last = found.at(-1);
+    if (!row.fold || !last?.fold) found.push(row.fold ? { fold: { ...row.fold, datasets: [row.fold.dataset] } } : row);
+    else last.fold = joined(last.fold, row.fold);
+  }
+  return found;
+}
+
+const joined = (one, other) => ({
+  ...one,
+  datasets: [...new Set([...one.datasets, other.dataset])],
+  count: one.count + other.count,
+  first_at: one.first_at < other.first_at ? one.first_at : other.first_at,
+  last_at: one.last_at > other.last_at ? one.last_at : other.last_at,
+});
 
 // Seconds of work that the widest run of a list stands for; one that is much longer than most does not flatten the rest.
 export function scaleOf(runs, at) {
@@ -31,7 +50,7 @@ export function scaleOf(runs, at) {
 
 export function FoldRow({ fold, columns, onShow }) {
   const clockOf = day(fold.first_at) === day(fold.last_at) ? (at) => clock(at).slice(0, 5) : when;
-  return html`<tr class="fold"><td colspan=${columns}><span class="row"><span class="state wait"><${Shape} of="unchanged" /></span><span class="cut">${plural(fold.count, "tick")} of ${fold.dataset} found nothing new, ${clockOf(fold.first_at)} to ${clockOf(fold.last_at)}</span>${onShow && html`<button class="btn text small" type="button" onClick=${onShow}>show</button>`}</span></td></tr>`;
+  return html`<tr class="fold"><td colspan=${columns}><span class="row"><span class="state wait"><${Shape} of="unchanged" /></span><span class="cut" title=${fold.datasets.join(", ")}>${plural(fold.count, "tick")} of ${fold.datasets.length > 2 ? `${fold.datasets.length} data sets` : fold.datasets.join(" and ")} found nothing new, ${clockOf(fold.first_at)} to ${clockOf(fold.last_at)}</span>${onShow && html`<button class="btn text small" type="button" onClick=${onShow}>show</button>`}</span></td></tr>`;
 }
 
 export function RunRow({ run, scale, brief = false, again = true }) {

@@ -49,3 +49,9 @@ export const seriesColour = (index) => `var(--${"abc"[Math.max(0, index) % 3]})`
 export function Series({ name, index = 0, children }) {
   return html`<span class="series"><svg viewBox="0 0 10 10" fill=${seriesColour(index)} aria-hidden="true">${MARKS[Math.max(0, index) % MARKS.length]}</svg><span class="cut" title=${name}>${children ?? name}</span></span>`;
 }
+
+// A model's name in little room: of `<data set>.<family>` the family stays whole.
+export function ModelName({ name }) {
+  const at = name.lastIndexOf(".") + 1;
+  return html`<span class="model-name">${at > 0 && html`<span class="cut">${name.slice(0, at - 1)}</span>`}<span class="cut family">${at > 0 && "."}${name.slice(at)}</span></span>`;
+}

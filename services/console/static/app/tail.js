@@ -4,7 +4,7 @@ import { html } from "./html.js";
 import { now } from "./live.js";
 import { Id, Scroll } from "./parts.js";
 import { go } from "./router.js";
-import { FoldRow } from "./runlist.js";
+import { FoldRow, merged } from "./runlist.js";
 import { State } from "./state.js";
 import { aboutEvent, eventState, workerOf } from "./words.js";
 
@@ -21,7 +21,7 @@ export function TailTable({ events, ticks }) {
   return html`<${Scroll} label="Events"><table class="tail listed">
     <caption class="sr">Events, the newest first</caption>
     <thead><tr><th scope="col">Time</th><th scope="col">Event</th><th scope="col">About</th><th scope="col">Run</th><th scope="col">Handled by</th><th scope="col" class="num">Waited</th><th scope="col" class="num">Took</th></tr></thead>
-    <tbody>${rows.map(({ event, fold }) => event ? html`<${EventRow} key=${event.id} event=${event} />` : html`<${FoldRow} key=${`${fold.dataset}${fold.first_at}`} fold=${fold} columns=${7} />`)}</tbody></table></${Scroll}>`;
+    <tbody>${merged(rows).map(({ event, fold }) => event ? html`<${EventRow} key=${event.id} event=${event} />` : html`<${FoldRow} key=${`${fold.dataset}${fold.first_at}`} fold=${fold} columns=${7} />`)}</tbody></table></${Scroll}>`;
 }
 
 function EventRow({ event }) {

@@ -56,13 +56,16 @@ function Node({ event, depth, on, href, x, seconds, end }) {
   const ended = seconds(event.ended_at) ?? end;
   const tone = state === "held" ? "is-held" : state === "running" ? "is-run" : state === "dead" || state === "rejected" ? "is-bad" : "";
   const at = start === null ? x(Math.max(0, seconds(event.time))) : x(ended);
+  // Where there is little room behind a bar, its words stand before it.
+  const begins = Math.min(x(due), start === null ? at : x(start));
+  const before = at > 60 && begins > 40;
   const shown = state === "dead" ? "dead letter" : state;
   return html`<li><a class="node" data-row href=${href} aria-current=${on ? "true" : null}>
     <span class="row name" style=${{ paddingLeft: `${depth * 17}px` }}>${depth > 0 && html`<i class="branch" aria-hidden="true"></i>`}<span class="state"><${State} of=${state} word=${shown} hidden /></span><span class="names"><span class="mono cut">${event.type}</span><span class="small soft cut narrow">${bold}</span></span></span>
     <span class="scale" aria-hidden="true">
       ${start !== null && x(start) - x(due) > 0.6 && html`<i class="waits" style=${{ left: `${x(due)}%`, width: `${x(start) - x(due)}%` }}></i>`}
       ${start !== null ? html`<i class="work ${tone}" style=${{ left: `${x(start)}%`, width: `${Math.max(0.4, x(ended) - x(start))}%` }}></i>` : html`<i class="dot" style=${{ left: `${at}%` }}></i>`}
-      <span class="about cut" style=${{ left: `calc(${at}% + ${start === null ? 8 : 0}px)` }}>${bold}</span></span>
+      <span class="about cut ${before ? "before" : ""}" style=${{ left: before ? `${begins}%` : `calc(${at}% + ${start === null ? 8 : 0}px)` }}>${bold}</span></span>
     <span class="num mono soft">${tookOf(event)}</span></a></li>`;
 }
 

@@ -76,7 +76,7 @@ function Deciding({ line, again }) {
 // Several data sets: one line each; the chosen one has the chain.
 function Lines({ overview, work }) {
   const { datasets, models, dataset } = overview;
-  return html`<${Panel} title="Data sets" note=${`${datasets.length}, the chain shows ${dataset}`} class="lines"><${Scroll} label="Data sets"><table class="listed"><caption class="sr">Data sets</caption>
+  return html`<${Panel} title="Data sets" note=${`${datasets.length}, the chain shows ${dataset}`} class="lines"><${Scroll} label="Table of data sets"><table class="listed"><caption class="sr">Data sets</caption>
     <thead><tr><th scope="col">Data set</th><th scope="col">Last run</th><th scope="col">Live models</th><th scope="col">Under way</th><th scope="col">Schedule</th></tr></thead>
     <tbody>${datasets.map((line) => {
       const mine = models.filter((model) => model.dataset === line.name);
@@ -97,7 +97,7 @@ function Lines({ overview, work }) {
 function LastRuns({ page }) {
   const scale = scaleOf(page.runs, now.value);
   const rows = rowsOf(page).slice(0, 12);
-  return html`<${Panel} title="Last runs" right=${html`<a class="link" href="/runs">All runs</a>`}><${Scroll} label="Last runs"><table class="runs listed brief"><caption class="sr">Last runs</caption>
+  return html`<${Panel} title="Last runs" right=${html`<a class="link" href="/runs">All runs</a>`}><${Scroll} label="Table of last runs"><table class="runs listed brief"><caption class="sr">Last runs</caption>
     <thead class="sr"><tr><th scope="col">State</th><th scope="col">Run</th><th scope="col">Stages</th><th scope="col">Work</th><th scope="col">Outcome</th></tr></thead>
     <tbody>${rows.map(({ run, fold }) => run ? html`<${RunRow} key=${run.id} run=${run} scale=${scale} brief again=${false} />` : html`<${FoldRow} key=${`${fold.after}${fold.dataset}`} fold=${fold} columns=${5} onShow=${() => go("/runs?unchanged")} />`)}</tbody></table></${Scroll}></${Panel}>`;
 }

@@ -1,7 +1,7 @@
 // One run: what caused what, where the time went, why it ended as it did.
 import { useFetch } from "../api.js";
 import { EventView } from "../eventview.js";
-import { ago, clock, count, day, plural, span } from "../format.js";
+import { ago, clock, closed, count, day, plural, span } from "../format.js";
 import { html, useState } from "../html.js";
 import { useKeys } from "../keyboard.js";
 import { now } from "../live.js";
@@ -65,11 +65,11 @@ function sentences({ run, events }) {
   const dead = events.find(({ state }) => state === "dead");
   const refused = of("dataset.rejected")[0];
   const parts = [];
-  if (dead) parts.push(html`<b>${dead.type} of ${dead.data.family ?? dead.subject} was given up</b> after ${plural(dead.attempts, "attempt")}: ${dead.error}. What was live before keeps serving.`);
-  if (refused) parts.push(html`<b>The new data were rejected</b>: ${refused.data.reason}. The snapshot before and its models stay in use. `, html`<a class="link" href=${`/data/${run.dataset}`}>See the rows</a>`);
-  for (const { data } of of("model.held")) parts.push(html`<b>${data.model} ${data.version} is held</b>: ${data.reason}. `);
-  for (const { data } of of("model.rejected")) parts.push(html`<b>${data.model} ${data.version} was refused by inference</b>: ${data.reason || data.error}. `);
-  const live = run.models.filter(({ state }) => state !== "held");
+  if (dead) parts.push(html`<b>${dead.type} of ${dead.data.family ?? dead.subject} was given up</b> after ${plural(dead.attempts, "attempt")}: ${closed(dead.error)} What was live before keeps serving. `);
+  if (refused) parts.push(html`<b>The new data were rejected</b>: ${closed(refused.data.reason)} The snapshot before and its models stay in use. `, html`<a class="link" href=${`/data/${run.dataset}`}>See the rows</a>`);
+  for (const { data } of of("model.held")) parts.push(html`<b>${data.model} ${data.version} is held</b>: ${closed(data.reason)} `);
+  for (const { data } of of("model.rejected")) parts.push(html`<b>${data.model} ${data.version} was refused by inference</b>: ${closed(data.reason || data.error)} `);
+  const live = run.models.filter(({ state }) => state === "published");
   if (live.length) parts.push(`${run.models.length === live.length ? "Made " : "Also made: "}${live.map(({ model, version }) => `${model} ${version}`).join(", ")}. `);
   if (run.outcome === "unchanged") parts.push("Source and specification are as before, so nothing followed.");
   if (run.outcome === "superseded") parts.push("A newer snapshot came before this one was trained on.");

@@ -27,7 +27,7 @@ export default function VersionPage({ params: { model: name, version } }) {
   return html`<${Head} version=${one.data.version} manifest=${manifest} model=${whole.data?.model} metric=${whole.data?.dataset?.metric} isDefault=${whole.data?.serving.default} />
     ${damage && html`<${Panel} tone="bad" title="This version does not verify"><p class="in">${damage} Inference does not load it; what was live keeps answering. Train again, or remove its folder.</p></${Panel}>`}
     <div class="half">
-      <${Panel} title="How good it is" note=${one.data.version.rows_test ? `on ${one.data.version.rows_test} rows that it has not seen` : ""}><${Scores} version=${one.data.version} metric=${whole.data?.dataset?.metric} />${manifest && html`<${ByClass} report=${manifest.report} classes=${manifest.classes} />`}</${Panel}>
+      <${Panel} title="How good it is" note=${one.data.version.rows_test ? `on ${one.data.version.rows_test} rows that it has not seen` : ""}><${Scores} version=${one.data.version} metric=${whole.data?.dataset?.metric} />${manifest && html`<${ByClass} report=${manifest.report} classes=${manifest.classes ?? []} />`}</${Panel}>
       <div class="stack16">
         <${Panel} title="Where it comes from"><div class="in"><${Lineage} version=${one.data.version} manifest=${manifest} /></div></${Panel}>
         ${manifest && html`<${Panel} title="What the search tried"><${Tried} scores=${manifest.scores ?? []} best=${manifest.best_params} /></${Panel}>`}

@@ -75,7 +75,7 @@ export function Many({ features, models }) {
   };
   return html`<div class="many"><div class="drop ${over ? "over" : ""}" onDragOver=${(event) => (event.preventDefault(), setOver(true))} onDragLeave=${() => setOver(false)} onDrop=${drop}>
     <p><b>Many at once: drop a CSV here</b>, or <label class="link-like">choose a file<input type="file" accept=".csv,text/csv" onChange=${(event) => take(event.target.files[0])} /></label></p>
-    <p class="small soft">You get it back with the answers added. The same: <code>rookery predict FILE.csv</code></p>
+    <p class="small soft">You get it back with the answers added. The same: <code>rookery predict FILE.csv${models[0] ? ` --model ${models[0]}` : ""}</code></p>
     <div role="status">${state.words && html`<p class=${state.bad ? "bad" : "strong"}>${state.words}</p>`}${state.href && html`<a class="btn edge" href=${state.href} download=${`${state.name}.predictions.csv`}><${Icon} name="download" />Save the file</a>`}</div>
   </div></div>`;
 }
