@@ -194,7 +194,7 @@ def test_a_version_without_classes_is_drawn(visit: Visit) -> None:
         del version["manifest"]["classes"], version["manifest"]["report"]
         route.fulfill(response=told, json=version)
 
-    visitor.page.route("**/versions/12", as_of_a_regression)
+    visitor.page.route("**/api/models/*/versions/12", as_of_a_regression)
     visitor.open(f"{FOREST}/versions/12")
     visitor.says("Where it comes from")
 
