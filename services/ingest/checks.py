@@ -165,6 +165,12 @@ def is_number(text: str) -> bool:
     return True
 
 
+def how_to_write(value: str) -> str:
+    """What to do about a number that is written with commas, to be put after a reason; nothing for anything else."""
+    written = "," in value and is_number(value.replace(",", ""))
+    return "; write numbers without commas, such as 1234.5" if written else ""
+
+
 def as_json(error: RookeryError) -> list[dict[str, Any]] | None:
     """The offending rows as they are kept in Postgres; None where none are known."""
     rows: list[dict[str, Any]] = msgspec.to_builtins(error.rows) if isinstance(error, RejectedError) else []

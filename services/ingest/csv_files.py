@@ -12,7 +12,7 @@ import pyarrow.csv as pacsv
 
 from common.datasets.heads import ARROW_CODECS, NULLS
 from common.datasets.spec import CsvSource, DatasetSpec
-from services.ingest.checks import SHOWN_ROWS, OffendingRow, RejectedError, is_number, wanted_columns
+from services.ingest.checks import SHOWN_ROWS, OffendingRow, RejectedError, how_to_write, is_number, wanted_columns
 
 BLOCK_BYTES = 1 << 20
 CODECS = {".gz": "gzip", ".bz2": "bz2", **ARROW_CODECS}
@@ -58,9 +58,10 @@ def _typed(spec: DatasetSpec, source: CsvSource, path: Path, names: list[str], b
         wrong = list(_wrong_numbers(spec, source, path, before))
         if not wrong:
             raise
-        comma = "; write numbers without commas, such as 1234.5" if is_number(wrong[0].value.replace(",", "")) else ""
+        first = wrong[0]
         raise RejectedError(
-            f"column {wrong[0].column} is to be numeric, but holds {wrong[0].value!r} in row {wrong[0].row}{comma}",
+            f"column {first.column} is to be numeric, but holds {first.value!r} in row {first.row}"
+            f"{how_to_write(first.value)}",
             wrong,
         ) from error
 

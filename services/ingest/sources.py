@@ -16,7 +16,7 @@ from common.datasets.heads import is_numeric
 from common.datasets.spec import CsvSource, DatasetSpec, SeabornSource, SqlSource
 from common.errors import SourceUnavailableError
 from services.ingest import csv_files, queries
-from services.ingest.checks import SHOWN_ROWS, OffendingRow, RejectedError, is_number, wanted_columns
+from services.ingest.checks import SHOWN_ROWS, OffendingRow, RejectedError, how_to_write, is_number, wanted_columns
 
 BATCH_ROWS = 50_000
 
@@ -104,8 +104,9 @@ def _no_numbers(name: str, array: pa.Array, before: int) -> RejectedError:
     values = [(at, str(value)) for at, value in enumerate(array.to_pylist(), start=before + 1) if value is not None]
     strange = [(at, value) for at, value in values if not is_number(value)] or values
     rows = [OffendingRow(at, name, value[:80]) for at, value in strange[:SHOWN_ROWS]]
-    example = f" such as {rows[0].value!r} in row {rows[0].row}" if rows else ""
-    return RejectedError(f"column {name} is to be numeric, but the source has {array.type} there{example}", rows)
+    kind = "text" if pa.types.is_string(array.type) or pa.types.is_large_string(array.type) else array.type
+    example = f" such as {rows[0].value!r} in row {rows[0].row}{how_to_write(rows[0].value)}" if rows else ""
+    return RejectedError(f"column {name} is to be numeric, but the source has {kind} there{example}", rows)
 
 
 def _text(name: str, array: pa.Array) -> pa.Array:

@@ -79,10 +79,10 @@ async def test_pausing_and_resuming(console: Console) -> None:
 
 async def test_a_rejection_without_rows(console: Console, desk: Desk) -> None:
     """A snapshot that is refused as a whole is shown with its reason, and no rows."""
-    desk.data("penguins.csv", PENGUINS_CSV.replace("39.1", '"39,1"'))
+    desk.data("penguins.csv", PENGUINS_CSV.replace("island", "isle", 1))
     await desk.ingest()
     rejection = (await console.get(DATASET))["rejection"]
-    assert "is to be numeric" in rejection["reason"]
+    assert "column island missing" in rejection["reason"]
     assert (rejection["rows"], rejection["in_use"]) == ([], None)
 
 

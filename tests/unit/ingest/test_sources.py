@@ -136,8 +136,9 @@ def test_a_parquet_file_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        (["1", None, "x", "y"], "rooms is to be numeric, but the source has string there such as 'x' in row 5"),
-        (["1", None, "2", "3"], "rooms is to be numeric, but the source has string there such as '1' in row 3"),
+        (["1", None, "x", "y"], "rooms is to be numeric, but the source has text there such as 'x' in row 5"),
+        (["1", None, "2", "3"], "rooms is to be numeric, but the source has text there such as '1' in row 3"),
+        (["1,5"] * 4, "text there such as '1,5' in row 3; write numbers without commas"),
         ([True] * 4, "but the source has bool there such as 'True' in row 3"),
     ],
 )
