@@ -13,6 +13,7 @@ from sqlalchemy import func, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from common.bundles.live import LiveRow, choose_live, live_row, record_decision
+from common.database.reading import read_all, read_first
 from common.database.tables import live_models
 from common.errors import ConflictError, NotFoundError
 
@@ -107,69 +108,65 @@ _VERSIONS = (
 
 async def list_models(connection: AsyncConnection, *, dataset: str | None = None) -> list[Model]:
     """All models that have a version, those of a data set together."""
-    rows = await connection.execute(
-        text(f"{_MODELS} WHERE CAST(:dataset AS text) IS NULL OR v.dataset = :dataset ORDER BY v.dataset, v.model"),
+    return await read_all(
+        connection,
+        Model,
+        f"{_MODELS} WHERE CAST(:dataset AS text) IS NULL OR v.dataset = :dataset ORDER BY v.dataset, v.model",
         {"dataset": dataset},
     )
-    return [msgspec.convert(dict(row), Model) for row in rows.mappings()]
 
 
 async def get_model(connection: AsyncConnection, name: str) -> Model:
     """One model. Raises NotFoundError, which lists the known ones."""
-    row = (await connection.execute(text(f"{_MODELS} WHERE v.model = :name"), {"name": name})).mappings().first()
-    if row is None:
+    found = await read_first(connection, Model, f"{_MODELS} WHERE v.model = :name", {"name": name})
+    if found is None:
         known = await connection.execute(text("SELECT DISTINCT model FROM rookery.model_versions ORDER BY model"))
         names = ", ".join(known.scalars())
         raise NotFoundError(f"there is no model {name}; known are {names}" if names else "there is no model yet")
-    return msgspec.convert(dict(row), Model)
+    return found
 
 
 async def list_versions(
     connection: AsyncConnection, name: str, *, before: int | None = None, limit: int = 50
 ) -> list[ModelVersion]:
     """Versions of a model, the newest first. What is still being trained is not among them."""
-    rows = await connection.execute(
-        text(
-            f"{_VERSIONS} WHERE v.model = :name AND v.state <> 'reserved'"
-            " AND (CAST(:before AS integer) IS NULL OR v.version < :before) ORDER BY v.version DESC LIMIT :limit"
-        ),
+    return await read_all(
+        connection,
+        ModelVersion,
+        f"{_VERSIONS} WHERE v.model = :name AND v.state <> 'reserved'"
+        " AND (CAST(:before AS integer) IS NULL OR v.version < :before) ORDER BY v.version DESC LIMIT :limit",
         {"name": name, "before": before, "limit": limit},
     )
-    return [msgspec.convert(dict(row), ModelVersion) for row in rows.mappings()]
 
 
 async def get_version(connection: AsyncConnection, name: str, version: int) -> ModelVersion:
     """One version. Raises NotFoundError."""
-    row = (
-        (
-            await connection.execute(
-                text(f"{_VERSIONS} WHERE v.model = :name AND v.version = :version"), {"name": name, "version": version}
-            )
-        )
-        .mappings()
-        .first()
+    found = await read_first(
+        connection,
+        ModelVersion,
+        f"{_VERSIONS} WHERE v.model = :name AND v.version = :version",
+        {"name": name, "version": version},
     )
-    if row is None:
+    if found is None:
         await get_model(connection, name)
         raise NotFoundError(f"{name} has no version {version}")
-    return msgspec.convert(dict(row), ModelVersion)
+    return found
 
 
 async def history(
     connection: AsyncConnection, *, model: str | None = None, before: datetime | None = None, limit: int = 50
 ) -> list[Decision]:
     """Who decided what and why, the newest first."""
-    rows = await connection.execute(
-        text(
-            "SELECT d.id, d.model, d.version, d.action, d.actor, d.reason, d.run_id AS run, d.at,"
-            " CASE WHEN d.action IN ('publish', 'promote', 'rollback') THEN (SELECT min(n.at) FROM rookery.decisions n"
-            "  WHERE n.model = d.model AND n.at > d.at AND n.action IN ('publish', 'promote', 'rollback')) END AS until"
-            " FROM rookery.decisions d WHERE (CAST(:model AS text) IS NULL OR d.model = :model)"
-            " AND (CAST(:before AS timestamptz) IS NULL OR d.at < :before) ORDER BY d.at DESC, d.id DESC LIMIT :limit"
-        ),
+    return await read_all(
+        connection,
+        Decision,
+        "SELECT d.id, d.model, d.version, d.action, d.actor, d.reason, d.run_id AS run, d.at,"
+        " CASE WHEN d.action IN ('publish', 'promote', 'rollback') THEN (SELECT min(n.at) FROM rookery.decisions n"
+        "  WHERE n.model = d.model AND n.at > d.at AND n.action IN ('publish', 'promote', 'rollback')) END AS until"
+        " FROM rookery.decisions d WHERE (CAST(:model AS text) IS NULL OR d.model = :model)"
+        " AND (CAST(:before AS timestamptz) IS NULL OR d.at < :before) ORDER BY d.at DESC, d.id DESC LIMIT :limit",
         {"model": model, "before": before, "limit": limit},
     )
-    return [msgspec.convert(dict(row), Decision) for row in rows.mappings()]
 
 
 async def promote(

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from common.database.reading import read_all
 from common.errors import ConflictError, NotFoundError
 from common.events import store
 from common.events.model import DatasetIngested, DatasetPreprocessed, Event, IngestRequested
@@ -39,8 +40,8 @@ class RunEvent(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None
 
 
-class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """A run, as people look at it: seconds of work per stage; events only where one run is asked for."""
+class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a row of `rookery.runs` says of a run."""
 
     id: UUID
     dataset: str
@@ -52,6 +53,11 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     snapshot: int | None
     started_at: datetime
     ended_at: datetime | None
+
+
+class Run(RunFacts, frozen=True, kw_only=True):
+    """A run, as people look at it: seconds of work per stage; events only where one run is asked for."""
+
     seconds: float
     stages: dict[str, float] = {}
     models: list[str] = []
@@ -148,17 +154,16 @@ async def list_runs(
     limit: int = 50,
 ) -> list[Run]:
     """Runs, the newest first. `state` is a state or an outcome."""
-    rows = await connection.execute(
-        text(
-            f"{_RUNS} WHERE (CAST(:dataset AS text) IS NULL OR r.dataset = :dataset)"
-            " AND (CAST(:state AS text) IS NULL OR r.state = :state OR r.outcome = :state)"
-            " AND (:unchanged OR r.outcome IS DISTINCT FROM 'unchanged')"
-            " AND (CAST(:before AS timestamptz) IS NULL OR r.started_at < :before)"
-            " ORDER BY r.started_at DESC LIMIT :limit"
-        ),
+    return await read_all(
+        connection,
+        Run,
+        f"{_RUNS} WHERE (CAST(:dataset AS text) IS NULL OR r.dataset = :dataset)"
+        " AND (CAST(:state AS text) IS NULL OR r.state = :state OR r.outcome = :state)"
+        " AND (:unchanged OR r.outcome IS DISTINCT FROM 'unchanged')"
+        " AND (CAST(:before AS timestamptz) IS NULL OR r.started_at < :before)"
+        " ORDER BY r.started_at DESC LIMIT :limit",
         {"dataset": dataset, "state": state, "unchanged": with_unchanged, "before": before, "limit": limit},
     )
-    return [msgspec.convert(dict(row), Run) for row in rows.mappings()]
 
 
 async def get_run(connection: AsyncConnection, run_id: UUID) -> Run:

@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from common.database.reading import read_all
 from common.events.topology import PARKED, SERVICES, queue_name
 
 _MOST_OPEN = 300
@@ -48,20 +49,19 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
 
 async def read_open(connection: AsyncConnection) -> tuple[list[OpenEvent], dict[str, int]]:
     """The open events, the oldest first, and the number of dead letters per stage."""
-    rows = await connection.execute(
-        text(
-            "SELECT id, type, subject, dataset, correlationid AS run, replace(queue, 'rookery.', '') AS stage,"
-            " coalesce(data->>'family', '') AS family,"
-            " CASE WHEN claimed_until > clock_timestamp() THEN 'running'"
-            "  WHEN due_at > clock_timestamp() THEN CASE WHEN attempts > 0 THEN 'retrying' ELSE 'waiting' END"
-            "  ELSE 'queued' END AS state,"
-            " coalesce(CASE WHEN claimed_until > clock_timestamp() THEN started_at END, time) AS since,"
-            " nullif(due_at, 'infinity') AS due_at, attempts, owner AS worker, published_at IS NOT NULL AS published"
-            " FROM rookery.events WHERE handled_at IS NULL AND dead_at IS NULL AND queue IS NOT NULL"
-            f" ORDER BY due_at LIMIT {_MOST_OPEN}"
-        )
+    found = await read_all(
+        connection,
+        OpenEvent,
+        "SELECT id, type, subject, dataset, correlationid AS run, replace(queue, 'rookery.', '') AS stage,"
+        " coalesce(data->>'family', '') AS family,"
+        " CASE WHEN claimed_until > clock_timestamp() THEN 'running'"
+        "  WHEN due_at > clock_timestamp() THEN CASE WHEN attempts > 0 THEN 'retrying' ELSE 'waiting' END"
+        "  ELSE 'queued' END AS state,"
+        " coalesce(CASE WHEN claimed_until > clock_timestamp() THEN started_at END, time) AS since,"
+        " nullif(due_at, 'infinity') AS due_at, attempts, owner AS worker, published_at IS NOT NULL AS published"
+        " FROM rookery.events WHERE handled_at IS NULL AND dead_at IS NULL AND queue IS NOT NULL"
+        f" ORDER BY due_at LIMIT {_MOST_OPEN}",
     )
-    found = [msgspec.convert(dict(row), OpenEvent) for row in rows.mappings()]
     dead = await connection.execute(
         text(
             "SELECT replace(queue, 'rookery.', '') AS stage, count(*) AS many FROM rookery.events"

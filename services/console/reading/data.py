@@ -5,9 +5,9 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from common.database.reading import read_all, read_first
 from common.errors import NotFoundError
 
 
@@ -69,53 +69,48 @@ async def list_snapshots(
     connection: AsyncConnection, dataset: str, *, before: int | None = None, limit: int = 30
 ) -> list[Snapshot]:
     """Snapshots that were kept, the newest first."""
-    rows = await connection.execute(
-        text(
-            f"{_SNAPSHOTS} AND s.digest IS NOT NULL AND (CAST(:before AS integer) IS NULL OR s.number < :before)"
-            " ORDER BY s.number DESC LIMIT :limit"
-        ),
+    return await read_all(
+        connection,
+        Snapshot,
+        f"{_SNAPSHOTS} AND s.digest IS NOT NULL AND (CAST(:before AS integer) IS NULL OR s.number < :before)"
+        " ORDER BY s.number DESC LIMIT :limit",
         {"dataset": dataset, "before": before, "limit": limit},
     )
-    return [msgspec.convert(dict(row), Snapshot) for row in rows.mappings()]
 
 
 async def get_snapshot(connection: AsyncConnection, dataset: str, number: int) -> Snapshot:
     """One snapshot. Raises NotFoundError."""
-    row = (
-        (await connection.execute(text(f"{_SNAPSHOTS} AND s.number = :number"), {"dataset": dataset, "number": number}))
-        .mappings()
-        .first()
+    found = await read_first(
+        connection, Snapshot, f"{_SNAPSHOTS} AND s.number = :number", {"dataset": dataset, "number": number}
     )
-    if row is None:
+    if found is None:
         raise NotFoundError(f"{dataset} has no snapshot {number}")
-    return msgspec.convert(dict(row), Snapshot)
+    return found
 
 
 async def list_tables(connection: AsyncConnection, dataset: str) -> list[TableLine]:
     """The tables in `public` that show a data set. Rows as PostgreSQL's own statistics estimate them for large ones."""
-    rows = await connection.execute(
-        text(
-            "SELECT x.table_name AS name, x.shown, x.wanted, x.waits_for,"
-            " CASE WHEN x.table_name = x.dataset THEN s.rows ELSE s.rows_kept END AS rows,"
-            " (SELECT count(*) FROM information_schema.columns c WHERE c.table_schema = 'public'"
-            "  AND c.table_name = x.table_name) AS columns"
-            " FROM rookery.exposures x LEFT JOIN rookery.snapshots s ON s.dataset = x.dataset AND s.number = x.shown"
-            " WHERE x.dataset = :dataset ORDER BY x.table_name"
-        ),
+    return await read_all(
+        connection,
+        TableLine,
+        "SELECT x.table_name AS name, x.shown, x.wanted, x.waits_for,"
+        " CASE WHEN x.table_name = x.dataset THEN s.rows ELSE s.rows_kept END AS rows,"
+        " (SELECT count(*) FROM information_schema.columns c WHERE c.table_schema = 'public'"
+        "  AND c.table_name = x.table_name) AS columns"
+        " FROM rookery.exposures x LEFT JOIN rookery.snapshots s ON s.dataset = x.dataset AND s.number = x.shown"
+        " WHERE x.dataset = :dataset ORDER BY x.table_name",
         {"dataset": dataset},
     )
-    return [msgspec.convert(dict(row), TableLine) for row in rows.mappings()]
 
 
 async def list_rejections(connection: AsyncConnection, dataset: str, *, limit: int = 10) -> list[PastRejection]:
     """What was refused, the newest first."""
-    rows = await connection.execute(
-        text(
-            "SELECT r.event_id AS event, e.correlationid AS run, r.reason, r.at,"
-            " coalesce(nullif(r.rows, 'null'::jsonb), '[]'::jsonb) AS rows"
-            " FROM rookery.rejections r LEFT JOIN rookery.events e ON e.id = r.event_id"
-            " WHERE r.dataset = :dataset ORDER BY r.at DESC LIMIT :limit"
-        ),
+    return await read_all(
+        connection,
+        PastRejection,
+        "SELECT r.event_id AS event, e.correlationid AS run, r.reason, r.at,"
+        " coalesce(nullif(r.rows, 'null'::jsonb), '[]'::jsonb) AS rows"
+        " FROM rookery.rejections r LEFT JOIN rookery.events e ON e.id = r.event_id"
+        " WHERE r.dataset = :dataset ORDER BY r.at DESC LIMIT :limit",
         {"dataset": dataset, "limit": limit},
     )
-    return [msgspec.convert(dict(row), PastRejection) for row in rows.mappings()]

@@ -6,6 +6,7 @@ import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from common.database.reading import read_all
 from common.datasets import DatasetSpec, load_specs, model_name
 from common.errors import SpecError
 from common.operations.models import Model
@@ -162,36 +163,34 @@ async def _held_reasons(connection: AsyncConnection, models: list[Model]) -> dic
 
 async def read_dead(connection: AsyncConnection) -> list[Dead]:
     """The dead letters, the newest first."""
-    rows = await connection.execute(
-        text(
-            "SELECT id, type, subject, coalesce(data->>'family', '') AS family, dataset, error,"
-            " attempts + attempts_before AS attempts, dead_at FROM rookery.events WHERE dead_at IS NOT NULL"
-            " ORDER BY dead_at DESC LIMIT 100"
-        )
+    return await read_all(
+        connection,
+        Dead,
+        "SELECT id, type, subject, coalesce(data->>'family', '') AS family, dataset, error,"
+        " attempts + attempts_before AS attempts, dead_at FROM rookery.events WHERE dead_at IS NOT NULL"
+        " ORDER BY dead_at DESC LIMIT 100",
     )
-    return [msgspec.convert(dict(row), Dead) for row in rows.mappings()]
 
 
 async def read_rejections(connection: AsyncConnection, dataset: str | None = None) -> list[Rejection]:
     """The last rejection of each data set, unless a snapshot was taken or found unchanged after it."""
-    rows = await connection.execute(
-        text(
-            "SELECT DISTINCT ON (r.dataset) r.event_id AS event, r.dataset, r.reason, r.at,"
-            " coalesce(nullif(r.rows, 'null'::jsonb), '[]'::jsonb) AS rows,"
-            " (SELECT correlationid FROM rookery.events e WHERE e.id = r.event_id) AS run,"
-            " (SELECT max(number) FROM rookery.snapshots s WHERE s.dataset = r.dataset AND s.state = 'ready') AS in_use"
-            " FROM rookery.rejections r WHERE (CAST(:dataset AS text) IS NULL OR r.dataset = :dataset)"
-            " AND NOT EXISTS (SELECT 1 FROM rookery.snapshots s WHERE s.dataset = r.dataset AND s.state = 'ready'"
-            "  AND s.created_at > r.at)"
-            # A source that holds again what was loaded last is unchanged; one that could not be read names no digest.
-            " AND NOT EXISTS (SELECT 1 FROM rookery.events u WHERE u.dataset = r.dataset AND u.time > r.at"
-            "  AND u.type = 'dataset.unchanged' AND u.data->>'digest' <> '' AND NOT EXISTS (SELECT 1"
-            "   FROM rookery.events w WHERE w.dataset = r.dataset AND w.time > u.time AND w.type = 'dataset.rejected'))"
-            " ORDER BY r.dataset, r.at DESC"
-        ),
+    return await read_all(
+        connection,
+        Rejection,
+        "SELECT DISTINCT ON (r.dataset) r.event_id AS event, r.dataset, r.reason, r.at,"
+        " coalesce(nullif(r.rows, 'null'::jsonb), '[]'::jsonb) AS rows,"
+        " (SELECT correlationid FROM rookery.events e WHERE e.id = r.event_id) AS run,"
+        " (SELECT max(number) FROM rookery.snapshots s WHERE s.dataset = r.dataset AND s.state = 'ready') AS in_use"
+        " FROM rookery.rejections r WHERE (CAST(:dataset AS text) IS NULL OR r.dataset = :dataset)"
+        " AND NOT EXISTS (SELECT 1 FROM rookery.snapshots s WHERE s.dataset = r.dataset AND s.state = 'ready'"
+        "  AND s.created_at > r.at)"
+        # A source that holds again what was loaded last is unchanged; one that could not be read names no digest.
+        " AND NOT EXISTS (SELECT 1 FROM rookery.events u WHERE u.dataset = r.dataset AND u.time > r.at"
+        "  AND u.type = 'dataset.unchanged' AND u.data->>'digest' <> '' AND NOT EXISTS (SELECT 1"
+        "   FROM rookery.events w WHERE w.dataset = r.dataset AND w.time > u.time AND w.type = 'dataset.rejected'))"
+        " ORDER BY r.dataset, r.at DESC",
         {"dataset": dataset},
     )
-    return [msgspec.convert(dict(row), Rejection) for row in rows.mappings()]
 
 
 async def _swaps(connection: AsyncConnection) -> list[dict[str, Any]]:

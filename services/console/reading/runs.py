@@ -9,6 +9,8 @@ import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from common.operations.runs import RunFacts
+
 
 class Filters(msgspec.Struct, frozen=True, kw_only=True):
     """What a list of runs is narrowed to. State: running, needs, done, or a state or outcome."""
@@ -38,19 +40,9 @@ class RunModel(msgspec.Struct, frozen=True):
     state: str
 
 
-class RunLine(msgspec.Struct, frozen=True, kw_only=True):
+class RunLine(RunFacts, frozen=True, kw_only=True):
     """A run in a list. `work_s`: seconds in which anything of it was worked on, waits left out."""
 
-    id: UUID
-    dataset: str
-    state: str
-    outcome: str | None
-    reason: str | None
-    requested_by: str
-    urgent: bool
-    snapshot: int | None
-    started_at: datetime
-    ended_at: datetime | None
     work_s: float
     retries: int
     bars: list[Bar]
