@@ -4,11 +4,14 @@ FROM python:3.11-slim-bookworm AS packages
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 UV_NO_CACHE=1 UV_LINK_MODE=copy
 COPY requirements/uv.txt /requirements/
 RUN pip install --require-hashes -r /requirements/uv.txt
-COPY requirements/image.txt /requirements/
+COPY requirements/image.txt requirements/dask.txt /requirements/
+# An optional extra: `dask`, or nothing.
+ARG EXTRAS=
 # Compiled here: the services run on a read-only file system. Left out: tests (numpy's own are imported by numpy.testing),
 # what only compilers read, and Arrow Flight. The last line fails the build where too much is gone.
 RUN uv venv --python "$(command -v python3)" /opt/venv \
- && uv pip sync --python /opt/venv/bin/python --require-hashes --compile-bytecode /requirements/image.txt \
+ && uv pip sync --python /opt/venv/bin/python --require-hashes --compile-bytecode \
+        /requirements/image.txt ${EXTRAS:+"/requirements/$EXTRAS.txt"} \
  && cd /opt/venv/lib/python3.11/site-packages \
  && find . -path ./numpy -prune -o -type d -name tests -print -prune | xargs rm -rf \
  && find . -name '*.pyx' -delete -o -name '*.pxd' -delete -o -name '*.pyi' -delete \

@@ -13,7 +13,15 @@ ONE_SHOT = {"secrets", "migrate"}
 PUBLISHED = {"api": "8000", "console": "8080", "flower": "5555", "prometheus": "9090", "grafana": "3000"}
 # Of images that are not ours, or of the file itself.
 FOREIGN = re.compile(r"POSTGRES_(USER|DB|PASSWORD_FILE|INITDB_ARGS)|PGDATA|GF_.*|REDIS_(ADDR|EXPORTER_.*)")
-OF_COMPOSE = {"MODELS_DIR", "ROOKERY_UID", "FLOWER_PASSWORD", "GRAFANA_PASSWORD", "GRAFANA_PORT", "PROMETHEUS_PORT"}
+OF_COMPOSE = {
+    "EXTRAS",
+    "MODELS_DIR",
+    "ROOKERY_UID",
+    "FLOWER_PASSWORD",
+    "GRAFANA_PASSWORD",
+    "GRAFANA_PORT",
+    "PROMETHEUS_PORT",
+}
 
 
 @pytest.fixture
@@ -87,6 +95,27 @@ def test_every_variable_of_the_file_is_in_the_example() -> None:
     text = (ROOT / ".env.example").read_text()
     used = names_in((ROOT / "docker-compose.yaml").read_text() + (ROOT / "docker-compose.ports.yaml").read_text())
     assert not {name for name in used if f"#{name}=" not in text}
+
+
+def test_the_search_can_be_put_on_an_engine(services: dict[str, Any]) -> None:
+    """Train is told the engine and its own processes; the image takes an extra, whose lock is named like it."""
+    told = services["train"]["environment"]
+    for variable in ("TRAIN_BACKEND", "DASK_ADDRESS", "TRAIN_PROCESSES"):
+        assert told[variable].startswith(f"${{{variable}:-"), variable
+    assert services["train"]["build"]["args"] == {"EXTRAS": "${EXTRAS:-}"}
+    assert '${EXTRAS:+"/requirements/$EXTRAS.txt"}' in (ROOT / "Dockerfile").read_text()
+
+
+def test_the_extra_is_locked_to_the_versions_of_the_rest() -> None:
+    """What requirements/dask.txt installs beside the image is what the tests run with."""
+    pins = {
+        name: set(
+            re.findall(r"^([a-z0-9._-]+==\S+)", (ROOT / "requirements" / f"{name}.txt").read_text(), re.MULTILINE)
+        )
+        for name in ("dask", "all")
+    }
+    assert any(pin.startswith("distributed==") for pin in pins["dask"])
+    assert pins["dask"] <= pins["all"]
 
 
 def test_inference_reads_the_models_and_needs_no_server(services: dict[str, Any]) -> None:
