@@ -32,11 +32,12 @@ $(VENV)/.installed: $(LOCK) pyproject.toml
 lock: install
 	@cd requirements && ../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header base.in local.in dev.in --output-file all.txt
 	@cd requirements && ../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header base.in --output-file image.txt
+	@cd requirements && ../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --constraints all.txt dask.in --output-file dask.txt
 	@cd requirements && ../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header uv.in --output-file uv.txt
 	@$(MAKE) --no-print-directory install
 
 bench-hops: install  ## what an event's hop costs, against bare Celery
-	@$(BIN)/python -m pytest -q -s -p tests.conftest --confcutdir=bench bench/hops/bench_hops.py
+	@$(BIN)/python -m pytest -q -s -p tests.conftest --confcutdir=bench bench/hops/bench_hops.py bench/hops/bench_throughput.py
 
 .PHONY: faults faults-long
 faults: install  ## breaks everything that may break, in under ten minutes; writes bench/results/faults.json
@@ -51,9 +52,11 @@ bench-serving: install  ## the prediction API against the naive service and the 
 	@PYTHONPATH=. BENCH_SITE=$(CURDIR)/build/bench-site $(BIN)/python -m bench.serving.run
 
 .PHONY: bench-pipeline bench-hops bench-ingest
-bench-pipeline: bench-ingest bench-hops  ## these two, then from a request to served models, and a large grid on two processes
+bench-pipeline: bench-ingest bench-hops  ## these two, from a request to served models, a large grid; then the table of all
 	@PYTHONPATH=. $(BIN)/python -m bench.pipeline.run
+	@PYTHONPATH=. $(BIN)/python -m bench.pipeline.table
 
 ROWS ?= 1000000
-bench-ingest: install  ## ingest and preprocess against bare COPY, pandas and CREATE TABLE AS; ROWS=10000000 for more
-	@$(BIN)/python bench/ingest.py $(ROWS)
+FORMAT ?= both
+bench-ingest: install  ## ingest and preprocess with a reader beside; ROWS=10000000 for more, FORMAT=csv or parquet for one
+	@PYTHONPATH=. $(BIN)/python -m bench.ingest.run $(ROWS) $(FORMAT)

@@ -106,6 +106,7 @@ def test_hops(settings: Settings, tmp_path: Path, monkeypatch: Any) -> None:
     """Three hops take at most 50 ms in the median."""
     monkeypatch.setenv("REDIS_URL", settings.redis)
     environment = {"DATABASE_URL": settings.database_url, "REDIS_URL": settings.redis}
+    load = os.getloadavg()[0]
     with ExitStack() as stack:
         for service in ("ingest", "preprocess", "train"):
             words = ["-A", "tests.integration.events.chain_worker:app", "worker", "-n", f"{service}@bench", "-c", "1"]
@@ -122,7 +123,13 @@ def test_hops(settings: Settings, tmp_path: Path, monkeypatch: Any) -> None:
         "rookery": ours,
         "bare_celery": theirs,
         "ratio_of_medians": round(ours["median_ms"] / theirs["median_ms"], 2),
-        "machine": {"cores": os.cpu_count(), "python": platform.python_version(), "system": platform.platform()},
+        "machine": {
+            "cores": os.cpu_count(),
+            "python": platform.python_version(),
+            "system": platform.platform(),
+            "load_1_min": round(load, 2),
+        },
+        "measured_on": time.strftime("%Y-%m-%d"),
     }
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(result, indent=1) + "\n")

@@ -123,12 +123,17 @@ def watched(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 def main() -> None:
     """Measures, prints and writes; the stacks are ended also where this is."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    machine = {"cores": os.cpu_count(), "python": platform.python_version(), "system": platform.platform()}
+    machine = {
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "load_1_min": round(os.getloadavg()[0], 2),
+    }
     with running_stack(2) as two:
         chained = watched(lambda: chain(two))
         with running_stack(1) as one:
             gridded = watched(lambda: grid(one, two))
-    result = {"chain": chained, "grid": gridded, "machine": machine}
+    result = {"chain": chained, "grid": gridded, "machine": machine, "measured_on": time.strftime("%Y-%m-%d")}
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(result, indent=1) + "\n")
     lines = [
