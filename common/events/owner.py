@@ -9,7 +9,8 @@ import socket
 from pathlib import Path
 
 import msgspec
-import psutil
+
+from common.processes import started_ms
 
 
 class Owner(msgspec.Struct, frozen=True):
@@ -27,7 +28,7 @@ class Owner(msgspec.Struct, frozen=True):
 
 def this_process() -> Owner:
     """The owner that the calling process is."""
-    return Owner(socket.gethostname(), os.getpid(), _started_ms(os.getpid()) or 0, _namespace())
+    return Owner(socket.gethostname(), os.getpid(), started_ms(os.getpid()) or 0, _namespace())
 
 
 def parse_owner(text: str) -> Owner | None:
@@ -44,7 +45,7 @@ def is_dead_here(owner: Owner, host: str) -> bool:
 
     False for other hosts and for containers beside this one: there is no knowing.
     """
-    return owner.host == host and owner.namespace == _namespace() and _started_ms(owner.pid) != owner.started_ms
+    return owner.host == host and owner.namespace == _namespace() and started_ms(owner.pid) != owner.started_ms
 
 
 def _namespace() -> int:
@@ -53,28 +54,3 @@ def _namespace() -> int:
         return Path("/proc/self/ns/pid").stat().st_ino
     except OSError:
         return 0
-
-
-def _started_ms(pid: int) -> int | None:
-    """The process's start time; None where there is no such process, or only its remains."""
-    try:
-        process = psutil.Process(pid)
-        if process.status() == psutil.STATUS_ZOMBIE:
-            return None
-        since_boot_ms = _since_boot_ms(pid)
-        return round(process.create_time() * 1000) if since_boot_ms is None else since_boot_ms
-    except psutil.Error:
-        return None
-
-
-def _since_boot_ms(pid: int) -> int | None:
-    """The process's start in ms since the system's; None where there is no proc(5).
-
-    Counted from the boot, since Linux moves the time of that itself whenever the clock is set: counted from 1970, every
-    process would then be another one.
-    """
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
-    except OSError:
-        return None
-    return int(fields[19]) * 1000 // os.sysconf("SC_CLK_TCK")

@@ -10,22 +10,23 @@ from pathlib import Path
 import msgspec
 import psutil
 
+from common.processes import started_ms
+
 
 class Identity(msgspec.Struct, frozen=True):
-    """One process on this machine. `started` is in seconds since the epoch, as the system counts it."""
+    """One process on this machine. `started_ms` is as `common.processes` counts it."""
 
     name: str
     pid: int
-    started: float
+    started_ms: int
 
     def process(self) -> psutil.Process | None:
         """The process, or None where it has ended (or only waits to be reaped)."""
-        try:
-            process = psutil.Process(self.pid)
-            same = abs(process.create_time() - self.started) < 1 and process.status() != psutil.STATUS_ZOMBIE
-        except psutil.Error:
+        if started_ms(self.pid) != self.started_ms:
             return None
-        return process if same else None
+        with contextlib.suppress(psutil.Error):
+            return psutil.Process(self.pid)
+        return None
 
     @property
     def alive(self) -> bool:
@@ -35,10 +36,7 @@ class Identity(msgspec.Struct, frozen=True):
 
 def identify(name: str, pid: int) -> Identity:
     """The identity of a process that runs now; one that is already gone gets a start time no process has."""
-    try:
-        return Identity(name, pid, psutil.Process(pid).create_time())
-    except psutil.Error:
-        return Identity(name, pid, 0.0)
+    return Identity(name, pid, started_ms(pid) or 0)
 
 
 def myself(name: str) -> Identity:
@@ -76,7 +74,7 @@ def family(identity: Identity) -> list[psutil.Process]:
         return []  # its number is another process's now, so nothing is left of its group
     for process in psutil.process_iter():
         with contextlib.suppress(OSError, psutil.Error):
-            if os.getpgid(process.pid) == identity.pid and process.create_time() >= identity.started - 1:
+            if os.getpgid(process.pid) == identity.pid and (started_ms(process.pid) or 0) >= identity.started_ms:
                 members.setdefault(process.pid, process)
     return list(members.values())
 

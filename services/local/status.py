@@ -88,12 +88,20 @@ def measure(identities: Sequence[Identity], *, sample_s: float = SAMPLE_S) -> li
             name=identity.name,
             pid=identity.pid,
             processes=len(group),
-            uptime_s=round(time.time() - identity.started, 1),
+            uptime_s=_uptime_s(identity),
             pss_mib=_pss_mib(group),
             cpu_percent=round(max(0.0, after[identity] - before[identity]) / took_s * 100, 1),
         )
         for identity, group in groups.items()
     ]
+
+
+def _uptime_s(identity: Identity) -> float:
+    """How long a process has run; 0 where it has ended."""
+    process = identity.process()
+    with contextlib.suppress(psutil.Error):
+        return round(time.time() - process.create_time(), 1) if process else 0.0
+    return 0.0
 
 
 def _under(process: psutil.Process, others: set[int], stop: int) -> bool:

@@ -52,15 +52,25 @@ def test_a_pid_with_another_start_is_another_process(start: _Started) -> None:
     child, _ = start(SLEEPS)
     identity = identify("it", child.pid)
     assert identity.alive
-    assert not Identity("it", child.pid, identity.started - 100).alive
+    assert not Identity("it", child.pid, identity.started_ms - 100).alive
 
 
 def test_an_unreaped_process_is_not_alive(start: _Started) -> None:
     """A process that has ended but was not waited for counts as gone."""
-    child, _ = start("print('on')")
-    process = psutil.Process(child.pid)
-    wait_until(lambda: process.status() == psutil.STATUS_ZOMBIE)
-    assert not Identity("it", child.pid, process.create_time()).alive
+    child, _ = start("print('on'); input()")
+    identity = identify("it", child.pid)
+    child.kill()
+    wait_until(lambda: psutil.Process(child.pid).status() == psutil.STATUS_ZOMBIE)
+    assert not identity.alive
+
+
+def test_a_clock_that_jumps_kills_nobody(start: _Started, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Setting the system's clock moves the time it says it was booted at: what was recorded still runs."""
+    child, _ = start(SLEEPS)
+    identity = identify("it", child.pid)
+    booted = psutil.boot_time()
+    monkeypatch.setattr("psutil._psplatform.boot_time", lambda: booted + 3600)
+    assert identity.alive
 
 
 def test_end_takes_children_along(start: _Started) -> None:
@@ -91,7 +101,7 @@ def test_end_leaves_a_stranger_with_the_same_pid_alone(start: _Started) -> None:
     """A recorded pid that now belongs to another process ends nothing."""
     child, _ = start(SLEEPS)
     stranger = identify("it", child.pid)
-    assert end([Identity("it", stranger.pid, stranger.started - 100)]) == []
+    assert end([Identity("it", stranger.pid, stranger.started_ms - 100)]) == []
     assert child.poll() is None
 
 
@@ -99,7 +109,7 @@ def test_identities_survive_the_file(tmp_path: Path) -> None:
     """What is written is read; a missing or damaged file says that nothing runs."""
     path = tmp_path / "processes.json"
     assert read_identities(path) == []
-    write_identities(path, [Identity("it", 1, 2.5)])
-    assert read_identities(path) == [Identity("it", 1, 2.5)]
+    write_identities(path, [Identity("it", 1, 25)])
+    assert read_identities(path) == [Identity("it", 1, 25)]
     path.write_bytes(path.read_bytes()[:10])
     assert read_identities(path) == []
