@@ -2,12 +2,15 @@
 
 A worker tells it by the age of its ready file (`Settings.ready_file`): whoever started it looks at that, which costs
 nothing, while `celery inspect ping` starts a second Celery each time. A worker that lives but consumes nothing is a
-known end of a lost connection, so one that has free processes while messages wait counts as stuck after a while.
+known end of a lost connection, and one whose child was stopped holds a message that nobody begins; so one that begins
+nothing while messages wait, or has a stopped child, counts as stuck after a while.
 """
 
+import contextlib
 import time
 from collections.abc import Callable
 
+import psutil
 import redis
 from celery.worker import state
 
@@ -16,19 +19,19 @@ from common.logs import get_logger
 from common.settings import Settings
 
 LOOK_EVERY_S = 5.0
-STUCK_AFTER_S = 60.0
+STUCK_AFTER_S = 20.0
 _TIMEOUT_S = 2.0
 
 log = get_logger(__name__)
 
 
 class Pulse:
-    """Remembers since when nothing was taken although something waited."""
+    """Remembers since when nothing was begun although something waited."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._idle_since: float | None = None
-        self._accepted = 0
+        self._stuck_since: float | None = None
+        self._begun = 0
         self._looked_at = -LOOK_EVERY_S
 
     def is_due(self) -> bool:
@@ -39,19 +42,20 @@ class Pulse:
         self._looked_at = now
         return True
 
-    def works(self, *, waiting: int, reserved: int, accepted: int) -> bool:
-        """Whether a worker works that has taken `accepted` messages so far and has `reserved` now, of a queue.
+    def works(self, *, waiting: int, reserved: int, active: int, begun: int, stopped: int) -> bool:
+        """Whether a worker works that has begun `begun` messages so far and is at work on `active` of them.
 
-        False once `waiting` messages have stood there for STUCK_AFTER_S while it had nothing and took nothing.
+        False once for STUCK_AFTER_S it has had a child that is stopped, or has begun nothing and worked on nothing
+        while messages waited in the queue, or, `reserved`, in itself.
         """
-        idle = waiting > 0 and reserved == 0 and accepted == self._accepted
-        self._accepted = accepted
-        if not idle:
-            self._idle_since = None
+        idle = waiting + reserved > 0 and active == 0 and begun == self._begun
+        self._begun = begun
+        if not idle and not stopped:
+            self._stuck_since = None
             return True
-        if self._idle_since is None:
-            self._idle_since = self._clock()
-        return self._clock() - self._idle_since < STUCK_AFTER_S
+        if self._stuck_since is None:
+            self._stuck_since = self._clock()
+        return self._clock() - self._stuck_since < STUCK_AFTER_S
 
 
 def make_heartbeat(service: str, settings: Settings) -> Callable[..., None]:
@@ -69,9 +73,25 @@ def make_heartbeat(service: str, settings: Settings) -> Callable[..., None]:
         except (redis.RedisError, OSError) as error:
             log.warning("no heartbeat", error=str(error).splitlines()[0])
             return
-        if pulse.works(waiting=waiting, reserved=len(state.reserved_requests), accepted=state.all_total_count[0]):
+        seen = {
+            "waiting": waiting,
+            "reserved": len(state.reserved_requests),
+            "active": len(state.active_requests),
+            "begun": state.all_total_count[0],
+            "stopped": stopped_children(),
+        }
+        if pulse.works(**seen):
             settings.tell_ready()
         else:
-            log.error("this worker takes nothing, though messages wait", waiting=waiting)
+            log.error("this worker begins nothing, though messages wait, or has a stopped child", **seen)
 
     return on_heartbeat
+
+
+def stopped_children() -> int:
+    """How many children of this process are stopped, by SIGSTOP for instance."""
+    stopped = 0
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.Error):
+            stopped += child.status() == psutil.STATUS_STOPPED
+    return stopped
