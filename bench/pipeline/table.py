@@ -72,10 +72,16 @@ def _ten_millions(kind: str, small: dict[str, Any] | None, found: dict[str, Any]
         yield Line(f"{work}, of the rows/s of 1 million", ">= 85 %", told, ratio >= 0.85, when)
     peak = found["ingest_mb"]
     yield Line(f"{work}, memory of the worker", f"<= {MEMORY_MB} MB", f"{peak:.0f} MB", peak <= MEMORY_MB, when)
-    reader = found["while_read"]["reader"]
+    yield _reader(f"{work}: wrong answers to a reader of the tables meanwhile", found.get("while_read"), when)
+
+
+def _reader(work: str, found: dict[str, Any] | None, when: str) -> Line:
+    if found is None:
+        return Line(work, "0", "not measured", None)
+    reader = found["reader"]
     told = f"{len(reader['bad'])} of {reader['reads'] + reader['counts']:,}; longest wait "
     told += f"{reader['longest_read_ms']:.0f} ms, with a count of all rows {reader['longest_count_ms']:.0f} ms"
-    yield Line(f"{work}: wrong answers to a reader of the tables meanwhile", "0", told, not reader["bad"], when)
+    return Line(work, "0", told, not reader["bad"], when)
 
 
 def _preprocess(kind: str, found: dict[str, Any] | None) -> Iterator[Line]:
@@ -121,7 +127,8 @@ def _result(name: str) -> dict[str, Any] | None:
 def _when(found: dict[str, Any]) -> str:
     """The day and the machine."""
     machine = found["machine"]
-    return f"{found['measured_on']}, {machine['cores']} cores, load {machine['load_1_min']:.1f}"
+    load = f", load {machine['load_1_min']:.1f}" if "load_1_min" in machine else ""
+    return f"{found['measured_on']}, {machine['cores']} cores{load}"
 
 
 def markdown() -> str:
