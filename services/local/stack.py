@@ -24,7 +24,7 @@ APPLICATIONS = ("inference", *WORKERS, "beat", "console", "flower")
 SERVERS = ("postgres", "redis")
 # Ended in this order, each group side by side: first all that stand on others, so that workers hand back their leases
 # while PostgreSQL still takes them; then what those stand on. What each is given (`end_with`) adds up to less than ten
-# seconds: five and a half for a worker amid a fit, four for PostgreSQL.
+# seconds: six for a worker amid a fit, three and a half for PostgreSQL.
 ENDING = (APPLICATIONS, ("nursery", *SERVERS))
 # What the forked processes import, and how they are called where imports alone would not do.
 PRELOADED = (
@@ -54,9 +54,9 @@ PRELOADED = (
 # Worker and beat touch their file every five seconds and each round, as long as Redis and PostgreSQL answer and what
 # waits is taken. While Redis or PostgreSQL is away nobody is killed for it: that would help nobody, and end a fit.
 STALE_S = 45.0
-# Celery waits for a task under way on SIGTERM; SIGQUIT cuts it off after three seconds, its lease is freed, and the
+# Celery waits for a task under way on SIGTERM; SIGQUIT cuts it off after two seconds, its lease is freed, and the
 # next start takes the event up again.
-END_WORKER = ((signal.SIGTERM, 1.0), (signal.SIGQUIT, 4.5))
+END_WORKER = ((signal.SIGTERM, 1.0), (signal.SIGQUIT, 5.0))
 
 
 def project_folder() -> Path:
@@ -105,7 +105,7 @@ class Stack:
                     command=postgres.command(),
                     healthy=answers_postgres(postgres.url(password, "postgres")),
                     prepare=lambda: postgres.prepare(password),
-                    end_with=((STOP_POSTGRES, 3.0), (signal.SIGQUIT, 1.0)),
+                    end_with=((STOP_POSTGRES, 2.5), (signal.SIGQUIT, 1.0)),
                     log_file=self._log("postgres"),
                 )
             )

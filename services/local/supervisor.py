@@ -74,6 +74,8 @@ class Supervisor:
 
     async def wait_healthy(self, names: Sequence[str], *, seconds: float = 60.0) -> None:
         """Waits until services work. Raises StartError with the log's last lines where one does not."""
+        if not names:
+            return
         kept = [self._kept[name] for name in names]
         waits = [asyncio.create_task(one.works()) for one in kept]
         done, pending = await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
@@ -232,6 +234,7 @@ class _Kept:
                 os.killpg(self.identity.pid, signal.SIGKILL)
 
     async def end(self) -> None:
+        began = time.monotonic()
         self._ending.set()
         for request, patience_s in self.service.end_with:
             if self._process is None or self._process.returncode is not None:
@@ -243,6 +246,7 @@ class _Kept:
         self.kill()
         if self._task is not None:
             await self._task
+        log.info("process ended as asked", process=self.service.name, seconds=round(time.monotonic() - began, 2))
 
 
 def _how_it_ended(code: int) -> str:

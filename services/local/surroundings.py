@@ -74,8 +74,9 @@ def look_around(environment: Mapping[str, str], home: Home) -> Surroundings:
     Raises SettingsError in one line that names the variable.
     """
     settings = load_settings(environment)
-    if settings.app_db_password and not settings.app_db_host and not settings.database_url:
-        raise SettingsError("APP_DB_HOST: is not set, though APP_DB_PASSWORD is; give the host, or DATABASE_URL")
+    half = [name for name in environment if name.startswith("APP_DB_") and environment[name]]
+    if half and not settings.app_db_host and not settings.database_url:
+        raise SettingsError(f"APP_DB_HOST: is not set, though {half[0]} is; give the host, or DATABASE_URL")
     if not settings.datasets_dir.is_dir():
         raise SettingsError(
             f"SHARED_DIR: {settings.shared.resolve()} has no folder `datasets`; "
@@ -182,15 +183,36 @@ def _environment(environment: Mapping[str, str], settings: Settings, home: Home)
 
 
 def check_database(settings: Settings, *, seconds: int = 5) -> None:
-    """Connects once. Raises SettingsError that names the variable to change."""
+    """Connects once. Raises SettingsError that names the variable to change, or says what the user may not do."""
     import psycopg
 
     try:
-        psycopg.connect(settings.database(""), connect_timeout=seconds).close()
+        with psycopg.connect(settings.database(""), connect_timeout=seconds) as connection:
+            row = connection.execute(_MISSING_RIGHTS).fetchone()
     except psycopg.OperationalError as error:
         raise SettingsError(_database_complaint(settings, str(error))) from error
     except psycopg.Error as error:
         raise SettingsError(f"{_named(settings, '')}: {_one_line(str(error))}") from error
+    if row is not None:
+        user, wanted = row
+        raise SettingsError(
+            f"{_named(settings, 'USER')}: the user {user!r} may not create what Rookery needs; "
+            f"as the database's owner: {wanted}"
+        )
+
+
+# The right that the user lacks, as the statement that gives it; no row where all is well. Rookery's schemas are made by
+# the first start, its tables of data sets lie in `public`.
+_MISSING_RIGHTS = """
+SELECT current_user, format('GRANT CREATE ON %s TO %I', place, current_user)
+FROM (VALUES
+    (format('DATABASE %I', current_database()), has_database_privilege(current_database(), 'CREATE')
+        OR to_regnamespace('rookery') IS NOT NULL AND to_regnamespace('snapshots') IS NOT NULL),
+    ('SCHEMA public', coalesce(has_schema_privilege(to_regnamespace('public'), 'CREATE'), true))
+) AS rights (place, held)
+WHERE NOT held
+LIMIT 1
+"""
 
 
 def _database_complaint(settings: Settings, message: str) -> str:
@@ -219,12 +241,18 @@ def check_redis(settings: Settings, *, seconds: int = 5) -> str | None:
     import redis
 
     url = settings.redis
+    number = urlsplit(url).path.strip("/")
+    if number and not number.isdigit():
+        raise SettingsError(
+            f"REDIS_URL: ends with {number!r}, expected the number of a database, as in redis://host:6379/0"
+        )
     try:
         with redis.Redis.from_url(url, socket_timeout=seconds, socket_connect_timeout=seconds) as client:
             client.ping()
             policy = client.info("memory").get("maxmemory_policy")
     except redis.AuthenticationError as error:
-        raise SettingsError(f"REDIS_URL or REDIS_PASSWORD: {_one_line(str(error))}") from error
+        said = _one_line(str(error)) if urlsplit(url).password else "it asks for a password, and none was given"
+        raise SettingsError(f"REDIS_URL or REDIS_PASSWORD: {said}") from error
     except (redis.RedisError, OSError, ValueError) as error:
         raise SettingsError(f"REDIS_URL: {_one_line(str(error))}") from error
     if policy not in {None, "noeviction"}:

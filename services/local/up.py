@@ -12,7 +12,7 @@ from typing import TextIO
 from rich.console import Console
 from rich.markup import escape
 
-from common.errors import ConflictError, RookeryError
+from common.errors import ConflictError
 from common.logs import configure_logs, get_logger
 from services.local import processes
 from services.local.home import EMBEDDED, EXISTING, Addresses, Home
@@ -62,8 +62,7 @@ class _Up:
         finally:
             for task in (work, asked, rotation):
                 task.cancel()
-            with contextlib.suppress(asyncio.CancelledError, RookeryError, OSError):
-                await work
+            await asyncio.gather(work, return_exceptions=True)  # what it raised was raised above
             await self._end()
 
     async def _work(self, around: Surroundings) -> None:

@@ -97,6 +97,18 @@ def test_a_password_without_a_host_is_one_line_that_names_the_variable(home: Hom
         _look(home, APP_DB_PASSWORD="x")
 
 
+def test_a_name_without_a_host_is_told_too(home: Home) -> None:
+    """A database's name alone does not lead to a server of our own with another name, unsaid."""
+    with pytest.raises(SettingsError, match="APP_DB_HOST: is not set, though APP_DB_NAME is"):
+        _look(home, APP_DB_NAME="penguins")
+
+
+def test_a_redis_database_that_is_no_number_is_one_line_that_names_the_variable() -> None:
+    """The client would take database 0 instead, and the workers would fail later."""
+    with pytest.raises(SettingsError, match=r"^REDIS_URL: ends with 'main', expected the number [^\n]*$"):
+        check_redis(load_settings({"REDIS_URL": "redis://127.0.0.1:1/main"}))
+
+
 @pytest.mark.parametrize(
     ("environment", "named"),
     [
