@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import text
 
-from common.events.handling import Handlers
+from common.events.handling import Handler, Handlers
 from common.events.model import (
     DatasetIngested,
     DatasetPreprocessed,
@@ -20,16 +20,16 @@ from common.events.model import (
     TrainingRequested,
 )
 from common.events.unit import UnitOfWork
+from tests.integration.events import chain
 
-FAMILIES = ("forest", "linear")
 WORK_S = 0.02
 # What each run does, once: event type and subject; no subject: whatever data set.
 STEPS = (
     (IngestRequested.type, ""),
     (DatasetIngested.type, ""),
     (DatasetPreprocessed.type, ""),
-    *((TrainingRequested.type, family) for family in FAMILIES),
-    *((ModelPublished.type, family) for family in FAMILIES),
+    *((TrainingRequested.type, family) for family in chain.FAMILIES),
+    *((ModelPublished.type, family) for family in chain.FAMILIES),
 )
 SCHEMA = """
 CREATE SCHEMA faults;
@@ -60,29 +60,15 @@ async def _effect(event: Event, unit: UnitOfWork, *, version: int | None = None)
     )
 
 
-async def on_ingest_requested(event: IngestRequested, unit: UnitOfWork) -> Sequence[Event]:
-    """Announces snapshot 1."""
-    await asyncio.sleep(WORK_S)
-    await _effect(event, unit)
-    return [DatasetIngested.caused_by(event, dataset=event.data.dataset, snapshot=1, digest="d", rows=1)]
+def _traced(handler: Handler, *, work_s: float = 0.0) -> Handler:
+    """A handler that takes a while and leaves a trace."""
 
+    async def traced(event: Event, unit: UnitOfWork) -> Sequence[Event]:
+        await asyncio.sleep(work_s)
+        await _effect(event, unit)
+        return await handler(event, unit)
 
-async def on_dataset_ingested(event: DatasetIngested, unit: UnitOfWork) -> Sequence[Event]:
-    """Announces that it is preprocessed."""
-    await asyncio.sleep(WORK_S)
-    await _effect(event, unit)
-    data = event.data
-    return [DatasetPreprocessed.caused_by(event, dataset=data.dataset, snapshot=data.snapshot, rows_kept=1)]
-
-
-async def on_dataset_preprocessed(event: DatasetPreprocessed, unit: UnitOfWork) -> Sequence[Event]:
-    """Asks for a training per family."""
-    await _effect(event, unit)
-    data = event.data
-    return [
-        TrainingRequested.caused_by(event, subject=name, dataset=data.dataset, family=name, snapshot=data.snapshot)
-        for name in FAMILIES
-    ]
+    return traced
 
 
 async def on_training_requested(event: TrainingRequested, unit: UnitOfWork) -> Sequence[Event]:
@@ -103,18 +89,12 @@ async def on_training_requested(event: TrainingRequested, unit: UnitOfWork) -> S
     return [ModelPublished.caused_by(event, dataset=data.dataset, model=data.family, version=version, reason="made")]
 
 
-async def on_model_published(event: ModelPublished, unit: UnitOfWork) -> Sequence[Event]:
-    """Leaves its trace alone."""
-    await _effect(event, unit)
-    return []
-
-
 HANDLERS: dict[str, Handlers] = {
-    "ingest": {IngestRequested: on_ingest_requested},
-    "preprocess": {DatasetIngested: on_dataset_ingested},
+    "ingest": {IngestRequested: _traced(chain.on_ingest_requested, work_s=WORK_S)},
+    "preprocess": {DatasetIngested: _traced(chain.on_dataset_ingested)},
     "train": {
-        DatasetPreprocessed: on_dataset_preprocessed,
+        DatasetPreprocessed: _traced(chain.on_dataset_preprocessed),
         TrainingRequested: on_training_requested,
-        ModelPublished: on_model_published,
+        ModelPublished: _traced(chain.on_model_published),
     },
 }

@@ -4,9 +4,9 @@ They replace functions of modules and exist nowhere in the product.
 """
 
 import asyncio
+import dataclasses
 import importlib
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,13 @@ def sweep_off() -> None:
     async def nothing(*_: Any, **__: Any) -> Swept:
         return Swept()
 
-    _replace("beat.scheduler", "sweep_once", nothing)
+    replace("beat.scheduler", "sweep_once", nothing)
 
 
 def inbox_off() -> None:
     """A redelivered event is handled again, whether it has been handled or not."""
-    _replace("common.events.leases", "_OPEN", "true")
-    _replace("common.events.leases", "_FENCED", "id = :id AND claim_id = :claim")
+    replace("common.events.leases", "_OPEN", "true")
+    replace("common.events.leases", "_FENCED", "id = :id AND claim_id = :claim")
 
 
 def fencing_off() -> None:
@@ -33,7 +33,7 @@ def fencing_off() -> None:
     async def always(*_: Any, **__: Any) -> bool:
         return True
 
-    _replace("common.events.unit", "fence", always)
+    replace("common.events.unit", "fence", always)
 
 
 def guard_off() -> None:
@@ -46,7 +46,7 @@ def guard_off() -> None:
     setattr(GuardedChannel, GuardedChannel._guarded.__name__, unguarded)
 
 
-def _replace(module: str, name: str, value: object) -> None:
+def replace(module: str, name: str, value: object) -> None:
     """Puts something else in the place of what a module knows by a name. Raises AttributeError where it knows none."""
     found = importlib.import_module(module)
     getattr(found, name)
@@ -62,7 +62,7 @@ def hash_check_off() -> None:
         name = manifest.predictor.file
         return {name: (version_dir(models_dir, manifest.model, manifest.version) / name).read_bytes()}
 
-    _replace("services.inference.serving.loading", "predictor_files", unverified)
+    replace("services.inference.serving.loading", "predictor_files", unverified)
 
 
 # As a model of some hundred megabytes takes to load. One of penguins takes 2 ms, which a few requests may well miss.
@@ -83,9 +83,9 @@ def managed_is_serving() -> None:
     setattr(Loader, "load", slowly)  # noqa: B010 - mypy refuses the plain assignment to a method
 
     def eager(aliases: Any, views: Any, serving: Any) -> Any:
-        return replace(policy.plan(aliases, views, serving), serve=aliases.live)
+        return dataclasses.replace(policy.plan(aliases, views, serving), serve=aliases.live)
 
-    _replace(manager.__name__, "plan", eager)
+    replace(manager.__name__, "plan", eager)
 
 
 CONTROLS: dict[str, Callable[[], None]] = {

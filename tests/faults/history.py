@@ -113,7 +113,16 @@ class Served(Line, frozen=True, tag="served"):
     good: bool = True
 
 
-Record = Asked | Acknowledged | Refused | Published | Handled | Run | DeadLetter | Fault | Lived | Released | Served
+class Cut(Line, frozen=True, tag="cut"):
+    """A request's connection was cut before its answer; it was asked once more, which is what was served."""
+
+    at: float
+    error: str
+
+
+Record = (
+    Asked | Acknowledged | Refused | Published | Handled | Run | DeadLetter | Fault | Lived | Released | Served | Cut
+)
 R = TypeVar("R")
 
 

@@ -41,9 +41,9 @@ class Launch(msgspec.Struct, frozen=True):
         return self._celery(name, *words, "--without-gossip", "--without-mingle", SERVICE=service)
 
     def real_worker(self, service: str, number: int) -> Service:
-        """A worker of the product."""
-        words = ("-A", f"services.{service}.worker:app", "worker", "-n", f"{service}-{number}@%h", "-c", "1")
-        return self._celery(f"{service}-{number}", *words, "--without-gossip", "--without-mingle")
+        """A worker of the product, with points to crash at."""
+        words = ("-A", "tests.faults.real_worker:app", "worker", "-n", f"{service}-{number}@%h", "-c", "1")
+        return self._celery(f"{service}-{number}", *words, "--without-gossip", "--without-mingle", SERVICE=service)
 
     def real_beat(self, number: int) -> Service:
         """A beat of the product."""

@@ -19,7 +19,8 @@ Figure = int | float | str | None
 class Outcome(msgspec.Struct, kw_only=True):
     """One row. `missed` says in sentences which marks it did not reach; `not_run` why it was not tried.
 
-    Of a negative control, `saw` is what the checker found, as it should.
+    Of a negative control, `saw` is what the checker found, as it should. `recoveries_s` says, for each fault, how long
+    it took until work was done again.
     """
 
     row: str
@@ -28,6 +29,7 @@ class Outcome(msgspec.Struct, kw_only=True):
     examples: list[str] = []
     missed: list[str] = []
     saw: list[str] = []
+    recoveries_s: list[float] = []
     not_run: str = ""
     seconds: float = 0.0
     is_control: bool = False
@@ -137,6 +139,12 @@ async def judge(
     if timed:
         outcome.mark("drained s", judged.drained_s(), at_most=30)
     return judged
+
+
+def recovered(outcome: Outcome, values: Sequence[float | None], *, at_most: float) -> None:
+    """How long it took after each fault until work was done again; it counts among all recoveries."""
+    outcome.recoveries_s += [round(value, 3) for value in values if value is not None]
+    spread(outcome, "working again s", values, at_most=at_most)
 
 
 def spread(outcome: Outcome, name: str, values: Sequence[float | None], *, at_most: float) -> None:

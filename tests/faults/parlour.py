@@ -18,7 +18,7 @@ from services.local.supervisor import Supervisor
 from tests.bundles import KEY, Folder, Trained, records, train
 from tests.faults.arena import Arena
 from tests.faults.ground import Ground, pick_port, plain_environment
-from tests.faults.history import History, Released, Served
+from tests.faults.history import Cut, History, Released, Served
 from tests.faults.launch import Launch
 
 MODEL = "random_forest"
@@ -129,6 +129,13 @@ class Parlour:
         """The serving process."""
         return psutil.Process(self._supervisor.identities()[0].pid)
 
+    async def answerer(self) -> str:
+        """Which process answers a new connection: the beginning of its request ids; empty where none does."""
+        with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):
+            async with self.client.get(f"{self.url}/health", headers={"Connection": "close"}) as response:
+                return response.headers["X-Request-ID"].partition("-")[0]
+        return ""
+
     # The folder.
 
     def publish(self, version: int, *, live: bool = True) -> None:
@@ -146,12 +153,9 @@ class Parlour:
     # The clients.
 
     async def predict(self) -> Served:
-        """One request, judged and recorded."""
+        """One request, judged and recorded; asked once more where its connection was cut, as HTTP clients do."""
         began = time.monotonic()
-        status, answer = 0, {}
-        with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):
-            async with self.client.post(f"{self.url}/predict", json=self.models.body) as response:
-                status, answer = response.status, await response.json(content_type=None)
+        status, answer = await self._ask(again=True)
         served = Served(
             status=status,
             at=time.time(),
@@ -162,6 +166,19 @@ class Parlour:
         )
         self.history.note(served)
         return served
+
+    async def _ask(self, *, again: bool) -> tuple[int, dict[str, Any]]:
+        """Status and document of an answer; status 0 where there is none."""
+        try:
+            async with self.client.post(f"{self.url}/predict", json=self.models.body) as response:
+                return response.status, await response.json(content_type=None)
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, aiohttp.ClientPayloadError) as error:
+            if again and not isinstance(error, aiohttp.ClientConnectorError):
+                self.history.note(Cut(at=time.time(), error=type(error).__name__))
+                return await self._ask(again=False)
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            pass
+        return 0, {}
 
     @contextlib.asynccontextmanager
     async def clients(self, count: int = 4, *, per_s: float = 25.0) -> AsyncIterator[None]:
@@ -206,12 +223,18 @@ class Parlour:
 
 
 @contextlib.asynccontextmanager
-async def predictions(ground: Ground, arena: Arena, *, per_s: float = 20.0) -> AsyncIterator[None]:
+async def predictions(
+    ground: Ground, arena: Arena, *, per_s: float = 20.0, processes: int = 1
+) -> AsyncIterator[Parlour]:
     """A prediction API beside a run, asked all the while; its answers go into the run's history."""
-    around = {"REDIS_URL": arena.redis_url(), "DATABASE_URL": arena.settings.database_url}
+    around = {
+        "REDIS_URL": arena.redis_url(),
+        "DATABASE_URL": arena.settings.database_url,
+        "INFERENCE_WORKERS": str(processes),
+    }
     name = f"{arena.folder.name}-inference"
     async with (
         Parlour(ground, name, Models(trees=3), history=arena.history, **around) as parlour,
-        parlour.clients(1, per_s=per_s),
+        parlour.clients(processes, per_s=per_s),
     ):
-        yield
+        yield parlour

@@ -1,6 +1,7 @@
 """The table that a run prints, and the file that it leaves."""
 
 import platform
+import statistics
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from os import cpu_count
@@ -25,21 +26,63 @@ def line(outcome: Outcome) -> str:
     return "\n".join(told)
 
 
+# What a whole run counts: what was done, the figure that counts it, and how often it is to be done at least.
+DONE = (
+    ("kill -9 of a process", "kills", 20),
+    ("Redis restarts with a task in flight", "restarts with a task in flight", 10),
+    ("FLUSHALL", "emptied", 3),
+    ("Postgres restarts", "Postgres restarts", 5),
+    ("crash points", "crash points", 48),
+    ("duplicates delivered", "duplicates", 500),
+    ("garbage entries", "entries", 200),
+    ("broken or hostile versions", "bundles", 200),
+    ("reloads", "versions reloaded", 100),
+)
+# What must be nought: by the checker's findings, or by figures of the rows.
+NEVER = (
+    ("lost", ("lost",)),
+    ("twice", ("twice",)),
+    ("workers dead for good", ("workers dead for good",)),
+    ("runs stuck or failed", ("stuck", "failed")),
+    ("predictions not 2xx", ("unanswered",)),
+    ("answers of a version that was not whole", ("unverified",)),
+    ("effects nobody asked for", ("unasked", "versions")),
+)
+WIDTH = 42
+
+
 def summary(outcomes: Sequence[Outcome]) -> str:
-    """The sums over all rows that are no controls."""
+    """What was done, what came of it over all rows that are no controls, and which rows are not as they should be."""
     real = [one for one in outcomes if not one.is_control and not one.not_run]
-    sums = {
-        name: sum(one.findings.get(name, 0) for one in real)
-        for name in ("lost", "twice", "unasked", "versions", "stuck", "failed", "unanswered", "unverified")
-    }
-    sums["workers dead for good"] = sum(int(one.figures.get("workers dead for good") or 0) for one in real)
     controls = [one for one in outcomes if one.is_control]
-    caught = sum(one.passed for one in controls)
+    told = [f"{'done':<{WIDTH}}{'times':>8}  at least"]
+    for what, figure, least in DONE:
+        rows = [one for one in real if figure in one.figures]
+        count = sum(int(one.figures[figure] or 0) for one in rows)
+        told += [f"{what:<{WIDTH}}{count:>8}  {least}" + _mark(count >= least)] if rows else []
+    told.append(f"{'found':<{WIDTH}}{'times':>8}  exactly")
+    for what, names in NEVER:
+        count = sum(one.findings.get(name, 0) or int(one.figures.get(name) or 0) for one in real for name in names)
+        told.append(f"{what:<{WIDTH}}{count:>8}  0" + _mark(count == 0))
+    if controls:
+        caught = sum(one.passed for one in controls)
+        told.append(
+            f"{'negative controls caught':<{WIDTH}}{caught:>8}  {len(controls)}" + _mark(caught == len(controls))
+        )
+    recoveries = [value for one in real for value in one.recoveries_s]
+    if recoveries:
+        told.append(
+            f"working again after a fault: median {statistics.median(recoveries):.2f} s, worst {max(recoveries):.2f} s"
+            f" ({len(recoveries)} faults)"
+        )
+    told += [f"not run: {one.row}: {one.not_run}" for one in outcomes if one.not_run]
     missed = [one.row for one in outcomes if not one.passed]
-    words = ", ".join(f"{name} {count}" for name, count in sums.items())
-    return f"{len(real)} rows: {words}; {caught} of {len(controls)} negative controls caught" + (
-        f"\nnot as it should be: {'; '.join(missed)}" if missed else ""
-    )
+    told.append(f"not as it should be: {'; '.join(missed)}" if missed else f"all {len(real)} rows as they should be")
+    return "\n".join(told)
+
+
+def _mark(reached: bool) -> str:
+    return "" if reached else "  NOT REACHED"
 
 
 def write(path: Path, outcomes: Sequence[Outcome], *, long: bool) -> None:
@@ -48,6 +91,7 @@ def write(path: Path, outcomes: Sequence[Outcome], *, long: bool) -> None:
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "long": long,
         "machine": {"cores": cpu_count(), "system": platform.platform(), "python": platform.python_version()},
+        "summary": summary(outcomes).splitlines(),
         "rows": [msgspec.to_builtins(one) | {"verdict": one.verdict} for one in outcomes],
     }
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -18,6 +18,7 @@ from tests.faults.rows import (
     schedules,
     serving,
     whole,
+    whole_crashes,
 )
 
 Run = Callable[[Ground], Awaitable[Outcome]]
@@ -41,6 +42,7 @@ ROWS = (
     _row("whole-kills", whole.kills, {"count": 8}, {"count": 100}),
     _row("beat-kills", processes.beat_kills, {"count": 5, "seconds": 20}, {"count": 10, "seconds": 60}),
     _row("crashes", processes.crash_points, {"both": False}, {"both": True}),
+    _row("whole-crashes", whole_crashes.crash_points, {"groups": 6}, {"groups": 2}),
     _row("late-holder", processes.late_holder, {"count": 3}, {"count": 30}),
     _row("redis-restarts", redis_faults.restarts, {"count": 10}, {"count": 100}),
     _row("flushall", redis_faults.emptied, {"count": 3}, {"count": 20}),
@@ -54,6 +56,7 @@ ROWS = (
     _row("reload", serving.reloads, {"count": 100}, {"count": 2_000}),
     _row("damaged", serving.damaged, {"count": 200}, {"count": 5_000}),
     _row("folders", serving.folders, {}, {}),
+    _row("unmounted", serving.unmounted, {}, {}),
     _row("broken-newest", serving.restarts, {"each": 4}, {"each": 1}),
     _row("malformed", http.malformed_requests, {"count": 2_000}, {"count": 200_000}),
     _row("slow", http.slow_connections, {"count": 400, "seconds": 22}, {"count": 400, "seconds": 30}),

@@ -1,12 +1,9 @@
 """The worker of the service named by SERVICE, with handlers that leave a trace, and with points to crash at.
 
-CRASHES names a folder: a file `<stage>.<event type>` in it is taken by the first process that gets there, which then
-kills itself at once, or, where the file says `group`, itself and its parent.
+CRASHES names the folder of the points, `<stage>.<event type>`.
 """
 
-import contextlib
 import os
-import signal
 from pathlib import Path
 
 import structlog
@@ -16,6 +13,7 @@ from common.events.runtime import make_worker
 from common.settings import load_settings
 from tests.faults import controls
 from tests.faults.chain import HANDLERS
+from tests.faults.crashing import crash_at
 
 
 def crasher(folder: Path) -> Stage:
@@ -23,13 +21,7 @@ def crasher(folder: Path) -> Stage:
 
     def at(stage: str) -> None:
         kind = structlog.contextvars.get_contextvars().get("type", "")
-        point = folder / f"{stage}.{kind}"
-        with contextlib.suppress(FileNotFoundError):
-            victim = point.read_text()
-            point.rename(point.with_name(f"{point.name}.done"))  # of two that get here one does
-            if victim == "group":
-                os.killpg(os.getpgid(0), signal.SIGKILL)
-            os.kill(os.getpid(), signal.SIGKILL)
+        crash_at(folder, f"{stage}.{kind}")
 
     return at
 

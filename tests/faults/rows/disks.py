@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import subprocess
 from pathlib import Path
 
 from common.bundles import layout
@@ -11,6 +10,7 @@ from common.bundles.reader import read_manifest, verify_files
 from tests.bundles import KEY
 from tests.faults.ground import Ground
 from tests.faults.history import Served
+from tests.faults.mounts import mount_memory, unmount
 from tests.faults.outcome import Outcome
 from tests.faults.parlour import MODEL, Models, Parlour
 from tests.faults.rows.serving import close
@@ -24,11 +24,11 @@ async def full(ground: Ground) -> Outcome:
     models = Models(trees=100)
     parlour = Parlour(ground, "disk", models)
     async with contextlib.AsyncExitStack() as stack:
-        mounted = await asyncio.to_thread(_mount, parlour.folder.models_dir)
+        mounted = await asyncio.to_thread(mount_memory, parlour.folder.models_dir, SIZE)
         if mounted:
             outcome.not_run = mounted
             return outcome
-        stack.callback(_unmount, parlour.folder.models_dir)
+        stack.callback(unmount, parlour.folder.models_dir)
         await stack.enter_async_context(parlour)
         await stack.enter_async_context(parlour.clients(2))
         failures, version = 0, 1
@@ -52,20 +52,6 @@ async def full(ground: Ground) -> Outcome:
         close(outcome, parlour)
         outcome.figures["answers"] = len(parlour.history.of(Served))
     return outcome
-
-
-def _mount(path: Path) -> str:
-    """Mounts a small disk in memory; returns why it cannot."""
-    words = ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", str(path)]
-    try:
-        done = subprocess.run(words, capture_output=True, text=True, check=False)
-    except OSError as error:
-        return f"cannot mount a small disk: {error}"
-    return "" if done.returncode == 0 else f"cannot mount a small disk: {done.stderr.strip()}"
-
-
-def _unmount(path: Path) -> None:
-    subprocess.run(["umount", "-l", str(path)], check=False)
 
 
 def _fill(path: Path, size: int) -> None:

@@ -6,7 +6,7 @@ import signal
 from tests.faults.arena import Plan, running
 from tests.faults.ground import Ground
 from tests.faults.load import load
-from tests.faults.outcome import Outcome, judge, spread
+from tests.faults.outcome import Outcome, judge, recovered
 from tests.faults.parlour import predictions
 
 
@@ -21,7 +21,7 @@ async def restarts(ground: Ground, *, count: int, down_s: float = 1.0) -> Outcom
                 await arena.take_down("postgres", down_s, how)
                 await asyncio.sleep(3)
         judged = await judge(arena, outcome)
-        outcome.at_least("restarts", len(judged.faults()), least=count)
-        spread(outcome, "working again s", judged.recoveries(), at_most=2)
+        outcome.at_least("Postgres restarts", len(judged.faults()), least=count)
+        recovered(outcome, judged.recoveries(), at_most=2)
         outcome.mark("drained s", judged.drained_s(), at_most=10)
     return outcome

@@ -3,43 +3,78 @@
 import asyncio
 import contextlib
 import time
+from random import Random
 
 import psutil
 
 from tests.faults.arena import Arena, Plan, chosen, running
 from tests.faults.chain import HANDLERS
+from tests.faults.crashing import points_left
 from tests.faults.ground import Ground
+from tests.faults.history import Cut
 from tests.faults.load import ask, ask_many, load
-from tests.faults.outcome import Outcome, judge, spread
-from tests.faults.parlour import predictions
+from tests.faults.outcome import Outcome, judge, recovered, spread
+from tests.faults.parlour import Parlour, predictions
 
 STAGES = ("claimed", "handled", "committed", "published", "finished")
 
 
+# Of as many kills one is of beat, and one of a prediction process; the others are of workers.
+TURNS = 7
+BEATS_TURN, PREDICTIONS_TURNS = 6, (1, 4)
+
+
 async def kills(ground: Ground, *, count: int, every_s: float = 2.0, control: str = "") -> Outcome:
-    """`kill -9` of a random worker, of a child of one, or of beat, under load."""
+    """`kill -9` of a random worker, of a child of one, of beat, or of one of two prediction processes, under load."""
     outcome = Outcome(row="kill -9 a random process")
     random = chosen(1)
+    again: list[float | None] = []
     async with running(ground, Plan(name="kills", workers=2, control=control)) as arena:
-        async with predictions(ground, arena), load(arena):
+        async with predictions(ground, arena, processes=2) as parlour, load(arena):
             await asyncio.sleep(1)
             for number in range(count):
-                name = random.choice(arena.names("beat") if number % 7 == 6 else _workers(arena))
-                at = time.time()
-                children = arena.children(name)
-                if children and random.random() < 0.4:
-                    arena.kill(name, pid=children[0])
-                    arena.fault("kill child", name, at=at)
+                if number % TURNS in PREDICTIONS_TURNS:
+                    again.append(await _kill_prediction(arena, parlour, random))
                 else:
-                    arena.kill(name)
-                    arena.fault("kill", name, at=at)
+                    _kill_one(arena, random, beat=number % TURNS == BEATS_TURN)
                 await asyncio.sleep(every_s)
         judged = await judge(arena, outcome)
         outcome.at_least("kills", len(judged.faults()), least=count)
+        outcome.figures["kills of a prediction process"] = len(again)
+        outcome.figures["connections cut"] = len(arena.history.of(Cut))
+        spread(outcome, "both prediction processes answer again s", again, at_most=5)
         outcome.mark("longest pause s", judged.longest_pause_s(), at_most=1)
         outcome.mark("drained s", judged.drained_s(), at_most=5)
-        spread(outcome, "working again s", judged.recoveries(), at_most=1)
+        recovered(outcome, judged.recoveries("kill", "kill child"), at_most=1)
     return outcome
+
+
+def _kill_one(arena: Arena, random: Random, *, beat: bool) -> None:
+    """Kills a worker, a child of one, or a beat."""
+    name = random.choice(arena.names("beat") if beat else _workers(arena))
+    at = time.time()
+    children = arena.children(name)
+    if children and random.random() < 0.4:
+        arena.kill(name, pid=children[0])
+        arena.fault("kill child", name, at=at)
+    else:
+        arena.kill(name)
+        arena.fault("kill", name, at=at)
+
+
+async def _kill_prediction(arena: Arena, parlour: Parlour, random: Random) -> float | None:
+    """Kills one of the two processes that share the port; returns after how long a new one answers beside the other."""
+    before: set[str] = set()
+    async with asyncio.timeout(20):
+        while len(before) < 2:
+            before |= {await parlour.answerer()} - {""}
+    at = time.time()
+    random.choice(parlour.process.children()).kill()
+    arena.fault("kill prediction", "inference", at=at)
+    while time.time() - at < 10:
+        if await parlour.answerer() not in before | {""}:
+            return time.time() - at
+    return None
 
 
 def _workers(arena: Arena) -> list[str]:
@@ -101,20 +136,15 @@ async def crash_points(ground: Ground, *, both: bool) -> Outcome:
             for _ in range(60):
                 await ask_many(arena, 3)  # so that the services crash side by side
                 await arena.drained(20)
-                if not _points(arena):
+                if not points_left(arena.crashes):
                     break
-        outcome.exactly("points not reached", len(_points(arena)), expected=0)
+        outcome.exactly("points not reached", len(points_left(arena.crashes)), expected=0)
         arena.fault("crash", "each", at=time.time())
         # A worker that ends as a whole is seen to end without the harness's doing.
         whole = sum(victim == "group" for plan in plans for victim in plan.values())
         await judge(arena, outcome, deaths=whole)
         outcome.figures["crash points"] = sum(map(len, plans))
     return outcome
-
-
-def _points(arena: Arena) -> list[str]:
-    """The points that nobody has crashed at yet."""
-    return [path.name for path in arena.crashes.iterdir() if path.suffix != ".done"]
 
 
 async def late_holder(ground: Ground, *, count: int, control: str = "") -> Outcome:

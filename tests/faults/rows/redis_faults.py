@@ -7,7 +7,7 @@ from tests.faults.arena import Arena, Plan, running
 from tests.faults.ground import Ground, pick_port
 from tests.faults.history import Run
 from tests.faults.load import ask_many, load
-from tests.faults.outcome import Judged, Outcome, judge, spread
+from tests.faults.outcome import Judged, Outcome, judge, recovered, spread
 from tests.faults.parlour import predictions
 
 SLOW = ("a_fits_1s", "b")
@@ -27,7 +27,7 @@ async def restarts(ground: Ground, *, count: int, down_s: float = 1.0) -> Outcom
         judged = await judge(arena, outcome)
         outcome.at_least("restarts", len(judged.faults()), least=count)
         outcome.at_least("restarts with a task in flight", sum(map(bool, in_flight)), least=count)
-        spread(outcome, "working again s", judged.recoveries(), at_most=2)
+        recovered(outcome, judged.recoveries(), at_most=2)
     return outcome
 
 
@@ -78,7 +78,7 @@ async def outage(ground: Ground, *, seconds: float) -> Outcome:
             await arena.take_down("redis", seconds)
             await asyncio.sleep(3)
         judged = await judge(arena, outcome)
-        spread(outcome, "working again s", judged.recoveries(), at_most=15)
+        recovered(outcome, judged.recoveries(), at_most=15)
     return outcome
 
 
@@ -97,7 +97,7 @@ async def half_open(ground: Ground, *, count: int) -> Outcome:
                 await asyncio.sleep(1)
         judged = await judge(arena, outcome)
         outcome.at_least("silenced", len(judged.faults()), least=count)
-        spread(outcome, "working again s", judged.recoveries(), at_most=25)
+        recovered(outcome, judged.recoveries(), at_most=25)
     return outcome
 
 

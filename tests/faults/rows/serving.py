@@ -1,6 +1,7 @@
 """New versions under load, broken ones, and a model folder that goes away: what served serves on."""
 
 import asyncio
+import contextlib
 import shutil
 import signal
 import time
@@ -8,11 +9,13 @@ import time
 import numpy as np
 
 from common.bundles import layout
+from tests.bundles import Folder
 from tests.faults.arena import chosen
 from tests.faults.checker import check
 from tests.faults.damages import DAMAGES, Damage
 from tests.faults.ground import Ground
-from tests.faults.history import Fault, Served
+from tests.faults.history import Fault, Released, Served
+from tests.faults.mounts import mount_folder, mount_memory, unmount
 from tests.faults.outcome import Outcome, spread
 from tests.faults.parlour import MODEL, Models, Parlour
 
@@ -41,7 +44,7 @@ async def reloads(ground: Ground, *, count: int, every_s: float = 0.15, control:
         served = parlour.history.of(Served)
         steady = _p99([one for one in served if one.at < reloading_from])
         during = _p99([one for one in served if reloading_from <= one.at <= until])
-        outcome.figures |= {"versions": count, "answers": len(served), "p99 steady ms": round(steady, 2)}
+        outcome.figures |= {"versions reloaded": count, "answers": len(served), "p99 steady ms": round(steady, 2)}
         outcome.mark("p99 reloading ms", during, at_most=max(2 * steady, steady + 10))
         grown = max(rss) - rss[0] if rss else 0.0
         outcome.figures["RSS MB"] = round(max(rss, default=0.0), 1)
@@ -165,6 +168,38 @@ async def _swap(parlour: Parlour) -> None:
     models_dir.rename(old)
     copy.rename(models_dir)
     await asyncio.sleep(POLL_S + 0.5)
+
+
+async def unmounted(ground: Ground) -> Outcome:
+    """The model folder is a volume that is taken away under load; what is published meanwhile goes live later."""
+    outcome = Outcome(row="model folder unmounted, mounted again")
+    parlour = Parlour(ground, "unmounted", Models(trees=3))
+    volume, models_dir = parlour.run / "volume", parlour.folder.models_dir
+    volume.mkdir()
+    async with contextlib.AsyncExitStack() as stack:
+        stack.callback(unmount, volume)
+        stack.callback(unmount, models_dir)
+        outcome.not_run = mount_memory(volume, "16m") or mount_folder(volume, models_dir)
+        if outcome.not_run:
+            return outcome
+        await stack.enter_async_context(parlour)
+        waits = []
+        async with parlour.clients(2):
+            for version in (2, 3, 4):
+                unmount(models_dir)
+                await asyncio.sleep(POLL_S + 0.5)
+                elsewhere = Folder(volume)
+                elsewhere.write(parlour.models.of(version), version)
+                elsewhere.point(MODEL, version)
+                parlour.history.note(Released(model=MODEL, version=version, at=time.time()))
+                at = time.time()
+                mount_folder(volume, models_dir)
+                back = await parlour.serves(version)
+                waits.append(None if back is None else back - at)
+        close(outcome, parlour)
+        outcome.figures["times taken away"] = len(waits)
+        spread(outcome, "live after s", waits, at_most=POLL_S + 1)
+    return outcome
 
 
 async def restarts(ground: Ground, *, each: int) -> Outcome:

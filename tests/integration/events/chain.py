@@ -32,7 +32,8 @@ async def on_dataset_preprocessed(event: DatasetPreprocessed, _unit: UnitOfWork)
     """Asks for a training per family."""
     dataset, snapshot = event.data.dataset, event.data.snapshot
     return [
-        TrainingRequested.caused_by(event, dataset=dataset, family=family, snapshot=snapshot) for family in FAMILIES
+        TrainingRequested.caused_by(event, subject=family, dataset=dataset, family=family, snapshot=snapshot)
+        for family in FAMILIES
     ]
 
 
