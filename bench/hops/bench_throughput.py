@@ -1,8 +1,8 @@
 """How many events a second one PostgreSQL and one Redis carry through the runtime, and what an event costs each.
 
 Runs of seven events without work in them (request, ingested, preprocessed, two trainings, two publications) are asked
-for all at once, and three workers of 1, 2 and 4 processes each handle them. On one machine the workers take most of the
-processors; so the processor time that the two servers took is told too: it is what bounds a pair that has a machine of
+for all at once, and three workers of one and of two processes each handle them. On one machine the workers take most of
+the processors; so the processor time that the two servers took is told too: it bounds a pair that has a machine of
 its own.
 """
 
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 import redis.asyncio
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -29,7 +30,8 @@ from common.settings import Settings
 
 RESULTS = ROOT / "bench" / "results" / "throughput.json"
 RUNS, EVENTS_PER_RUN = 200, 7
-PROCESSES = (1, 2, 4)
+PROCESSES = (1, 2)
+WORKERS = "SELECT count(*) FROM pg_stat_activity WHERE application_name ~ '^rookery-(ingest|preprocess|train)-'"
 HANDLED = "SELECT count(handled_at), extract(epoch FROM max(handled_at))::float8 FROM rookery.events"
 
 
@@ -54,11 +56,13 @@ async def carry(settings: Settings, mark: str) -> dict[str, float]:
                 await asyncio.sleep(0.2)
                 handled, last = (await connection.execute(text(HANDLED))).one()
                 await connection.rollback()
+            connections = await connection.scalar(text(WORKERS))
         events = RUNS * EVENTS_PER_RUN
         figures = {
             "events": events,
             "events_per_s": round(events / (last - began)),
             "postgres_ms_per_event": round((await _postgres_s(engine) - postgres_s) / events * 1000, 3),
+            "connections_of_workers": int(connections or 0),
             "redis_ms_per_event": round((await _redis_s(client) - redis_s) / events * 1000, 3),
         }
     publisher.close()
@@ -85,6 +89,7 @@ async def _redis_s(client: Any) -> float:
     return float(found["used_cpu_user"] + found["used_cpu_sys"])
 
 
+@pytest.mark.timeout(900)
 def test_throughput(settings: Settings, tmp_path: Path) -> None:
     """Every event of every run is handled, with any number of processes; the figures are written."""
     environment = {"DATABASE_URL": settings.database_url, "REDIS_URL": settings.redis}
@@ -97,6 +102,7 @@ def test_throughput(settings: Settings, tmp_path: Path) -> None:
                 words += ["-c", str(processes)]
                 start(stack, tmp_path / name, [*words, "--loglevel", "INFO"], SERVICE=service, **environment)
             found[processes] = asyncio.run(carry(settings, f"p{processes}n"))
+        print(f"\n{processes} per worker: {found[processes]}", flush=True)
     result = {
         "processes_per_worker": found,
         "machine": {"cores": os.cpu_count(), "python": platform.python_version(), "load_1_min": round(load, 2)},

@@ -7,8 +7,9 @@ one was seen. Every row says by itself which snapshot it lies in: `tableoid`.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import asyncpg
 import msgspec
@@ -66,7 +67,7 @@ async def _read(
                     found.reads += 1
                     found.longest_read_ms = max(found.longest_read_ms, took_ms)
                 wanted = sizes if count else [FEW] * len(sizes)
-                fault, latest[table] = _fault(row, seen, wanted, latest[table])
+                fault, latest[table] = fault_of(row, seen, wanted, latest[table])
                 if fault:
                     found.bad.append(f"{table}: {fault}")
             await asyncio.sleep(COUNT_EVERY_S if count else EVERY_S)
@@ -74,7 +75,7 @@ async def _read(
         await connection.close()
 
 
-def _fault(row: asyncpg.Record, seen: list[int], sizes: list[int], latest: int) -> tuple[str, int]:
+def fault_of(row: Mapping[str, Any], seen: list[int], sizes: list[int], latest: int) -> tuple[str, int]:
     """What is wrong with an answer, or nothing, and the place of the snapshot that it is of.
 
     A snapshot that was not seen before joins those that were. `latest` is the place that this connection saw last.
