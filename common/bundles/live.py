@@ -29,6 +29,14 @@ log = get_logger(__name__)
 # Versions that were live, kept in the row and in aliases.json: what inference may fall back to.
 TRAIL_LENGTH = 10
 
+# What a restore does to the rows: inference takes no generation below the one that it serves, and a backup is older.
+# Nobody knows that one where folder and database are gone, but generations count decisions, and the milliseconds
+# since 1970 are more than those ever were: than those of any restore before and what was decided since, too.
+RAISE_GENERATIONS = (
+    "UPDATE rookery.live_models "
+    "SET generation = greatest(generation + 1, (extract(epoch FROM clock_timestamp()) * 1000)::bigint)"
+)
+
 
 class LiveChangedError(RetryableError):
     """Another version went live in between."""

@@ -7,6 +7,7 @@ replaced in one assignment only after a load succeeded.
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from contextlib import suppress
 from pathlib import Path
 from time import perf_counter
 from typing import Protocol
@@ -73,6 +74,8 @@ class Manager:
         self._loads: dict[Asked, asyncio.Task[Served]] = {}
         self._wake = asyncio.Event()
         self._folder_error = ""
+        # Nothing was ever published here, and that was said.
+        self._waits = False
 
     @property
     def folder_error(self) -> str:
@@ -145,6 +148,8 @@ class Manager:
                 model, f"the aliases went back from generation {view.aliases.generation} to {aliases.generation}"
             )
             return
+        if view is not None and view.aliases is not None and aliases.generation > view.aliases.generation:
+            await self._renew(model)
         for _ in range(_MOST_STEPS):
             steps = self._plan(aliases, await self._views(model))
             self._show(model, aliases, steps)
@@ -156,6 +161,17 @@ class Manager:
                 continue
         self._retire(model, steps)
         self._publish()
+
+    async def _renew(self, model: str) -> None:
+        """Loads again what is ready but has other files now: in a restored folder a number may be another fit."""
+        for asked, harness in list(self._managed.items()):
+            if asked.model != model or harness.state is not State.READY:
+                continue
+            loop = asyncio.get_running_loop()
+            now = await loop.run_in_executor(self._executor, fingerprint, self._models_dir, *asked)
+            if now and has_changed(harness.fingerprint, now):
+                with suppress(BundleError):  # told by the load; what serves goes on serving
+                    await self._load(asked)
 
     def _plan(self, aliases: Aliases, views: dict[int, View]) -> Plan:
         current = self.serving.models.get(aliases.model)
@@ -201,9 +217,11 @@ class Manager:
     async def _load_now(self, asked: Asked) -> Served:
         loop = asyncio.get_running_loop()
         seen = await loop.run_in_executor(self._executor, fingerprint, self._models_dir, *asked)
-        harness = self._managed.get(asked)
-        if harness is None:
-            harness = self._managed[asked] = Harness(*asked)
+        before = self._managed.get(asked)
+        # One that is ready serves on until the new load of its number is.
+        harness = Harness(*asked) if before is None or before.state is State.READY else before
+        if before is None:
+            self._managed[asked] = harness
         harness.begin(seen)
         started = self._clock()
         try:
@@ -217,6 +235,7 @@ class Manager:
             raise
         harness.ready(served)
         harness.used = self._clock()
+        self._managed[asked] = harness
         self._listener.loaded(served)
         return served
 
@@ -266,6 +285,12 @@ class Manager:
             self._managed.pop(asked).retire()
 
     def _note_folder(self, listing: Listing) -> None:
+        if listing.is_empty and not self.serving.models:
+            if not self._waits:
+                get_logger(__name__).info("no model yet, waiting for the first training")
+            self._waits, self._folder_error = True, ""
+            return
+        self._waits = False
         reason = listing.errors.get("", "")
         if reason and reason != self._folder_error:
             get_logger(__name__).error("the model folder is unusable, what serves goes on serving", reason=reason)

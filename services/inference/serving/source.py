@@ -6,7 +6,7 @@ from pathlib import Path
 
 from common.bundles import layout
 from common.bundles.manifest import Aliases
-from common.bundles.reader import list_models, read_aliases
+from common.bundles.reader import MissingBundleError, list_models, read_aliases
 from common.errors import BundleError
 
 Fingerprint = tuple[tuple[str, int, int, int], ...]
@@ -14,10 +14,14 @@ Fingerprint = tuple[tuple[str, int, int, int], ...]
 
 @dataclass(frozen=True)
 class Listing:
-    """One look at the folder. `errors` has what could not be read, by model; `""` is the folder itself."""
+    """One look at the folder. `errors` has what could not be read, by model; `""` is the folder itself.
+
+    `is_empty`: the folder is there and can be read, and no model has been published in it.
+    """
 
     aliases: Mapping[str, Aliases]
     errors: Mapping[str, str]
+    is_empty: bool = False
 
 
 def read_folder(models_dir: Path, keys: Sequence[bytes]) -> Listing:
@@ -26,10 +30,12 @@ def read_folder(models_dir: Path, keys: Sequence[bytes]) -> Listing:
     errors: dict[str, str] = {}
     try:
         names = list_models(models_dir)
+    except MissingBundleError as error:
+        return Listing({}, {"": f"the model folder cannot be read: {error.message}"}, is_empty=models_dir.is_dir())
     except BundleError as error:
         return Listing({}, {"": f"the model folder cannot be read: {error.message}"})
     if not names:
-        return Listing({}, {"": "the model folder is empty"})
+        return Listing({}, {"": "the model folder is empty"}, is_empty=True)
     for name in names:
         try:
             aliases[name] = read_aliases(models_dir, name, keys)

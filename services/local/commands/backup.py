@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 
+from common.bundles.live import RAISE_GENERATIONS
 from common.errors import ConflictError, DataError, RookeryError
 from services.local import processes
 from services.local.home import Home
@@ -80,6 +81,7 @@ def restore_command(file: Path) -> None:
         home.write_secret("signing_key", (unpacked / _KEY).read_text())
         with _database(home, session) as ready:
             _run(ready, "pg_restore", "--clean", "--if-exists", "--no-owner", str(unpacked / _DATABASE))
+            _run(ready, "psql", "--quiet", "--set=ON_ERROR_STOP=1", f"--command={RAISE_GENERATIONS}")
         shutil.copytree(unpacked / _MODELS, models, symlinks=True, dirs_exist_ok=True)
     Console().print(f"restored from {file}; `rookery up` goes on from there", highlight=False)
 

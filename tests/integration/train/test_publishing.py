@@ -9,11 +9,11 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from common.bundles import layout
-from common.bundles.live import live_damage, sweep_live
+from common.bundles.live import RAISE_GENERATIONS, live_damage, sweep_live
 from common.bundles.reader import list_versions, predictor_files, read_aliases, read_manifest, verify_files
 from common.database.tables import decisions, live_models, model_versions
 from common.events.model import DatasetPreprocessed, Event, ModelHeld, ModelPublished, ModelTrained, TrainingRequested
@@ -257,6 +257,23 @@ async def test_a_new_database_beside_an_old_folder(engine: AsyncEngine, postgres
     assert after.live == 4
     assert after.generation > before.generation
     assert await sweep_live(engine, postgres) == []
+
+
+async def test_a_restored_backup_goes_above_what_is_served(engine: AsyncEngine, postgres: Settings) -> None:
+    """After a restore of database and folder, the sweep writes what they say with a generation above any before."""
+    await add_snapshot(engine, penguins())
+    await run(requested(), engine, postgres)
+    before = read_aliases(postgres.models_dir, "logistic_regression", postgres.signing_keys)
+    for _ in range(2):
+        async with engine.begin() as connection:
+            # As if the dump had been loaded: the row as it was then.
+            await connection.execute(live_models.update().values(generation=before.generation))
+            await connection.execute(text(RAISE_GENERATIONS))
+        assert await sweep_live(engine, postgres) == ["logistic_regression"]
+        after = read_aliases(postgres.models_dir, "logistic_regression", postgres.signing_keys)
+        assert (after.live, after.trail) == (before.live, before.trail)
+        assert after.generation > 1_700_000_000_000
+        assert await sweep_live(engine, postgres) == []
 
 
 async def test_two_trainings_at_once_get_two_numbers(engine: AsyncEngine, postgres: Settings) -> None:

@@ -1,6 +1,7 @@
 """Managed is not serving: what serves changes only when its successor is ready."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -9,6 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from common.bundles.manifest import FORMAT, Aliases, Manifest, PredictorEntry
 from common.bundles.writer import write_aliases, write_version
@@ -198,6 +200,54 @@ async def test_aliases_that_went_back_are_not_obeyed(world: World) -> None:
     await world.manager.reconcile_once()
     assert world.live == 2
     assert "generation" in world.manager.serving.models["m"].error
+
+
+async def test_a_restored_folder_is_taken_once_its_generation_is_above(world: World) -> None:
+    """Of a folder restored in place nothing is obeyed until its generation rises; then its files serve, not the old."""
+    for version in range(1, 4):
+        world.publish(version, trail=tuple(range(version, 0, -1)))
+    shutil.copytree(world.folder / "versions", world.folder / "backup")
+    world.publish(4, trail=(4, 3))
+    await world.manager.reconcile_once()
+    shutil.rmtree(world.folder / "versions")
+    await world.manager.reconcile_once()
+    (world.folder / "backup").rename(world.folder / "versions")
+    await world.manager.reconcile_once()
+    assert world.live == 4
+    world.generation = 1_800_000_000
+    world.publish(3)
+    await world.manager.reconcile_once()
+    assert world.live == 3
+    assert not world.manager.serving.models["m"].error
+
+
+async def test_a_number_that_is_another_fit_is_loaded_again(world: World) -> None:
+    """Where a version's files were replaced under its number, the new ones serve; refused ones change nothing."""
+    world.publish(1)
+    await world.manager.reconcile_once()
+    first = world.manager.serving.models["m"].live
+    shutil.rmtree(world.folder / "versions" / "m" / "1")
+    world.publish(1)
+    world.loader.refused = {1}
+    await world.manager.reconcile_once()
+    assert world.manager.serving.models["m"].live is first
+    world.loader.refused = set()
+    world.publish(1)
+    await world.manager.reconcile_once()
+    assert world.manager.serving.models["m"].live not in {None, first}
+    assert world.loader.loads == [1, 1, 1]
+
+
+@pytest.mark.parametrize("made", [True, False], ids=["empty", "missing"])
+async def test_before_the_first_training(world: World, *, made: bool) -> None:
+    """An empty folder waits for its first model, which is no error; one that is not there at all is."""
+    if not made:
+        world.folder.rmdir()
+    with capture_logs() as said:
+        for _ in range(2):
+            await world.manager.reconcile_once()
+    assert [entry["log_level"] for entry in said] == ["info" if made else "error"]
+    assert bool(world.manager.folder_error) != made
 
 
 async def test_a_rollback_needs_no_load(world: World) -> None:
