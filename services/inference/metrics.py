@@ -106,6 +106,11 @@ class Metrics:
         spent = self.figures.shadow_seconds
         spent[pair] = spent.get(pair, 0.0) + seconds
 
+    def shadow_skipped(self, pair: ShadowPair, count: int) -> None:
+        """Counts records that a candidate was to answer, had it not been busy."""
+        key = (*pair, "skipped")
+        self.figures.shadow[key] = self.figures.shadow.get(key, 0) + count
+
 
 class LiveModel(msgspec.Struct, frozen=True):
     """What the gauges say of a live model."""
@@ -208,7 +213,7 @@ def _of_models(figures: Figures) -> Iterator[Metric]:
 def _of_shadow(figures: Figures) -> Iterator[Metric]:
     compared = CounterMetricFamily(
         "rookery_shadow_records",
-        "Records a candidate answered unseen, by whether it agreed with the live version.",
+        "Records shown to a candidate unseen: it agreed with the live version, differed, or was busy and skipped them.",
         labels=["model", "version", "candidate", "outcome"],
     )
     for (model, live, candidate, outcome), count in sorted(figures.shadow.items()):

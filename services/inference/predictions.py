@@ -1,15 +1,18 @@
 """POST /predict and /predict/compare: records in, answers out, in JSON; other forms are passed on to their modules."""
 
 import asyncio
-from time import perf_counter
+from collections.abc import Sequence
+from functools import partial
+
+import msgspec
 
 from common.errors import RecordError
 from common.features import Floats
 from services.inference import schemas, streams, tabular
-from services.inference.batching import Outcome
 from services.inference.envelope import encoded_part
 from services.inference.service import SLICE_RECORDS, Service
 from services.inference.serving.serving_map import Served
+from services.inference.shadowing import shadow
 from services.inference.web.answers import JSON, Answer
 from services.inference.web.bodies import media_type, must_be_json, read_body
 from services.inference.web.calls import Call, asked_model
@@ -18,7 +21,6 @@ from services.inference.web.problems import ProblemError
 
 # A body beyond this is decoded and answered in slices. 400 records of the built-in example are that long.
 LARGE_BODY_BYTES = 64 * 1024
-_MOST_SHADOWS = 64
 _MOST_COMPARED = 16
 
 
@@ -40,13 +42,13 @@ async def predict(service: Service, call: Call) -> Answer:
     outcome = await served.batcher.submit(matrix)
     service.account(served, outcome)
     if served.model in service.serving.shadowed:
-        shadow(service, served, matrix, outcome, body)
+        shadow(service, served, matrix, outcome, lambda candidate: candidate.reader.read(body)[0])
     return Answer(served.envelope.document(outcome))
 
 
 async def _read(service: Service, call: Call, body: bytes) -> tuple[Served, Floats]:
     """The version that is asked for and the records encoded for it: decoded once, unless the body names another."""
-    in_query = call.asked("model")
+    in_query = call.asked("model") or None
     served = await service.pick(in_query)
     try:
         matrix, in_body = served.reader.read(body)
@@ -103,38 +105,14 @@ async def _predict_large(service: Service, call: Call, body: bytes) -> Answer:
         parts = []
         for start in range(0, len(decoded.records), SLICE_RECORDS):
             await asyncio.sleep(0)
-            matrix = served.reader.read_slice(decoded.records[start : start + SLICE_RECORDS], start)
-            parts.append(encoded_part(await service.slice(served, matrix)))
+            raws = decoded.records[start : start + SLICE_RECORDS]
+            matrix = served.reader.read_slice(raws, start)
+            outcome = await service.slice(served, matrix)
+            if served.model in service.serving.shadowed:
+                shadow(service, served, matrix, outcome, partial(_read_slice_again, raws, start))
+            parts.append(encoded_part(outcome))
     return Answer(served.envelope.joined(parts))
 
 
-def shadow(service: Service, served: Served, matrix: Floats, outcome: Outcome, body: bytes) -> None:
-    """Lets the candidate answer a share of the live version's requests too, unseen and after them."""
-    view = service.serving.models[served.model]
-    candidate = view.candidate
-    if candidate is None or view.live is not served:
-        return
-    credit = service.shadow_credit.get(served.model, 0.0) + view.shadow_share
-    if credit >= 1.0 and len(service.background) < _MOST_SHADOWS:
-        if candidate.manifest.features != served.manifest.features:
-            try:
-                matrix, _ = candidate.reader.read(body)
-            except (RecordError, ProblemError):
-                # It knows other features and cannot answer what the live version could.
-                pair = (served.model, served.version, candidate.version)
-                service.metrics.shadowed(pair, 0, len(outcome.labels), 0.0)
-                return
-        task = asyncio.get_running_loop().create_task(_run_shadow(service, served, candidate, matrix, outcome))
-        service.background.add(task)
-        task.add_done_callback(service.background.discard)
-        credit -= 1.0
-    service.shadow_credit[served.model] = min(credit, 1.0)
-
-
-async def _run_shadow(service: Service, served: Served, candidate: Served, matrix: Floats, outcome: Outcome) -> None:
-    started = perf_counter()
-    theirs = await candidate.batcher.submit(matrix)
-    agreed = sum(mine == other for mine, other in zip(outcome.labels, theirs.labels, strict=True))
-    differed = len(outcome.labels) - agreed
-    pair = (served.model, served.version, candidate.version)
-    service.metrics.shadowed(pair, agreed, differed, perf_counter() - started)
+def _read_slice_again(raws: Sequence[msgspec.Raw], start: int, candidate: Served) -> Floats:
+    return candidate.reader.read_slice(raws, start)

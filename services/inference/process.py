@@ -49,6 +49,7 @@ async def serving(
         # Closed in reverse: first no new requests, then those under way, then what answered them.
         folder_reader = stack.enter_context(_threads(1, "folder"))
         workers = stack.enter_context(_threads(2, "worker"))
+        shadow_worker = stack.enter_context(_threads(1, "shadow"))
         trial = Trial()
         stack.push_async_callback(trial.close)
         log = AccessLog(write_log)
@@ -76,7 +77,7 @@ async def serving(
             # Others answer on this port meanwhile: a process that knows no model yet would only refuse.
             await _first_look(manager)
         await stack.enter_async_context(_background(manager.run(settings.inference_poll_s, supervise)))
-        service = Service(settings, manager, metrics, workers, metrics_folder)
+        service = Service(settings, manager, metrics, workers, shadow_worker, metrics_folder=metrics_folder)
         if metrics_folder is not None:
             await stack.enter_async_context(_background(_leave_figures(service, metrics_folder)))
         await stack.enter_async_context(_accepting(service, listener, log))

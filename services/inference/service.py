@@ -35,8 +35,11 @@ class Service:
     metrics: Metrics
     # Where slices of large requests and models without a plain-data predictor are evaluated.
     workers: Executor
-    metrics_folder: MetricsFolder | None = None
+    # Where candidates answer samples of many records (`shadowing`).
+    shadow_worker: Executor
     shadow_credit: dict[str, float] = field(default_factory=dict)
+    shadow_records: int = 0
+    metrics_folder: MetricsFolder | None = None
     background: set[asyncio.Task[None]] = field(default_factory=set)
     _large: asyncio.Lock = field(default_factory=asyncio.Lock)
     _large_waiting: int = 0

@@ -15,8 +15,9 @@ from common.errors import RecordError
 from services.inference.batching import Outcome
 from services.inference.service import SLICE_RECORDS, Service
 from services.inference.serving.serving_map import Served
+from services.inference.shadowing import shadow
 from services.inference.web.answers import Answer, Streamed
-from services.inference.web.bodies import BODY_GRACE_S
+from services.inference.web.bodies import BODY_GRACE_S, tell_to_send
 from services.inference.web.calls import Call, asked_model
 from services.inference.web.negotiation import NDJSON
 from services.inference.web.problems import ProblemError
@@ -31,6 +32,8 @@ async def predict(service: Service, call: Call) -> Answer:
     if call.request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise ProblemError(415, "a stream of records cannot be compressed; send it without Content-Encoding")
     served = await service.pick(asked_model(call, None))
+    if not call.request.content.at_eof():
+        tell_to_send(call.request)
     return Streamed(_answered(service, served, call.request), content_type=NDJSON)
 
 
@@ -71,13 +74,16 @@ async def _lines(request: web.BaseRequest) -> AsyncIterator[list[bytes]]:
 async def _answer(service: Service, served: Served, lines: list[bytes], start: int) -> bytes:
     """The answers to some lines; `start` is the index of the first."""
     try:
-        matrix = served.encoder.encode(_records.decode(b"[" + b",".join(lines) + b"]"))
+        records = _records.decode(b"[" + b",".join(lines) + b"]")
+        matrix = served.encoder.encode(records)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, RecordError):
         return await _answer_each(service, served, lines, start)
     if len(matrix) != len(lines):
         # A line with a comma at its top level is several records to the list's decoder.
         return await _answer_each(service, served, lines, start)
     outcome = await service.slice(served, matrix)
+    if served.model in service.serving.shadowed:
+        shadow(service, served, matrix, outcome, lambda candidate: candidate.encoder.encode(records))
     return _answer_lines(served, outcome)
 
 

@@ -5,15 +5,17 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import islice
 from typing import Any
 
 from common.errors import RecordError
-from common.features import Feature
+from common.features import Feature, Floats
 from services.inference import schemas
 from services.inference.batching import Outcome, joined
 from services.inference.service import SLICE_RECORDS, Service
 from services.inference.serving.serving_map import Served
+from services.inference.shadowing import shadow
 from services.inference.web.answers import JSON, Answer
 from services.inference.web.calls import Call, asked_model
 from services.inference.web.negotiation import CSV, preferred
@@ -40,13 +42,14 @@ async def predict(service: Service, call: Call, body: bytes) -> Answer:
     async with service.large_turn():
         start = 0
         while slice_ := _next_slice(rows, start, len(header)):
-            records = [{feature.name: _cell(row[place], feature) for feature, place in features} for row in slice_]
             try:
-                matrix = served.encoder.encode(records)
+                matrix = served.encoder.encode(_records(slice_, features))
             except RecordError as error:
                 raise schemas.moved(error, start) from error
             outcome = await service.slice(served, matrix)
             parts.append(outcome)
+            if served.model in service.serving.shadowed:
+                shadow(service, served, matrix, outcome, partial(_encoded_again, header, slice_))
             if form == CSV:
                 writer.writerows(_with_answers(slice_, outcome))
             start += len(slice_)
@@ -62,8 +65,13 @@ async def predict_records(service: Service, call: Call, body: bytes) -> Answer:
     """Answers JSON records with a table of the answers alone."""
     decoded = schemas.read(body)
     served = await service.pick(asked_model(call, decoded.model))
-    outcome = await service.answers(served, served.encoder.encode(decoded.records))
+    matrix = served.encoder.encode(decoded.records)
+    outcome = await service.answers(served, matrix)
     service.account(served, outcome)
+    if served.model in service.serving.shadowed:
+        few = decoded.records[:SLICE_RECORDS]
+        first = outcome.part(0, SLICE_RECORDS)
+        shadow(service, served, matrix[:SLICE_RECORDS], first, lambda candidate: candidate.encoder.encode(few))
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(_added(served))
@@ -103,6 +111,16 @@ def _places(served: Served, header: Sequence[str]) -> list[tuple[Feature, int]]:
                 422, f"the table has no column {feature.name!r}; it has {', '.join(header)[:500]}", field=feature.name
             )
     return places
+
+
+def _records(rows: Rows, features: Sequence[tuple[Feature, int]]) -> list[dict[str, Any]]:
+    """Rows as JSON would have said them."""
+    return [{feature.name: _cell(row[place], feature) for feature, place in features} for row in rows]
+
+
+def _encoded_again(header: Sequence[str], rows: Rows, candidate: Served) -> Floats:
+    """Rows encoded for a candidate. Raises RecordError or ProblemError where it cannot answer them."""
+    return candidate.encoder.encode(_records(rows, _places(candidate, header)))
 
 
 def _next_slice(rows: Iterator[list[str]], start: int, width: int) -> Rows:

@@ -10,9 +10,11 @@ import msgspec
 from common.errors import RecordError
 from services.inference import schemas
 from services.inference.batching import Outcome
-from services.inference.service import Service
+from services.inference.service import SLICE_RECORDS, Service
 from services.inference.serving.serving_map import Served
-from services.inference.v2.tensors import InferenceRequest, WantedOutput, columns, encoded
+from services.inference.serving.states import State
+from services.inference.shadowing import shadow
+from services.inference.v2.tensors import IndexRequest, InferenceRequest, WantedOutput, columns, encoded
 from services.inference.web.answers import Answer
 from services.inference.web.bodies import media_type, must_be_json, read_body
 from services.inference.web.calls import Call
@@ -21,6 +23,7 @@ from services.inference.web.problems import ProblemError
 OCTETS = "application/octet-stream"
 _HEADER_LENGTH = "Inference-Header-Content-Length"
 _request = msgspec.json.Decoder(InferenceRequest)
+_index_request = msgspec.json.Decoder(IndexRequest)
 
 Handler = Callable[[Service, Call], Awaitable[Answer]]
 
@@ -77,7 +80,7 @@ async def ready(service: Service, call: Call) -> Answer:
 @speaking_v2
 async def index(service: Service, call: Call) -> Answer:
     """All managed versions."""
-    await read_body(call.request)
+    only_ready = _index_filter(await read_body(call.request))
     states = {"ready": "READY", "loading": "LOADING", "new": "LOADING"}
     entries = [
         {
@@ -87,6 +90,7 @@ async def index(service: Service, call: Call) -> Answer:
             "reason": harness.reason,
         }
         for harness in service.manager.managed()
+        if not only_ready or harness.state is State.READY
     ]
     return Answer(msgspec.json.encode(entries))
 
@@ -139,7 +143,21 @@ async def infer(service: Service, call: Call) -> Answer:
         raise ProblemError(422, "the inputs have no records: send at least one", field="inputs")
     outcome = await service.answers(served, matrix)
     service.account(served, outcome)
+    if served.model in service.serving.shadowed:
+        few = {name: column[:SLICE_RECORDS] for name, column in given.items()}
+        first = outcome.part(0, SLICE_RECORDS)
+        shadow(service, served, matrix[:SLICE_RECORDS], first, lambda candidate: candidate.encoder.encode_columns(few))
     return _answer(served, request, outcome)
+
+
+def _index_filter(body: bytes) -> bool:
+    """Whether the index is to have what is ready alone; the body may be left out."""
+    if not body.strip():
+        return False
+    try:
+        return _index_request.decode(body).ready
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        schemas.refuse(error, expected="an object in which 'ready' may be true or false, or no body")
 
 
 def _split(call: Call, body: bytes) -> tuple[InferenceRequest, bytes]:

@@ -57,6 +57,12 @@ class InferenceRequest(msgspec.Struct):
     parameters: dict[str, Any] = {}
 
 
+class IndexRequest(msgspec.Struct):
+    """What the repository's index is to have."""
+
+    ready: bool = False
+
+
 def columns(inputs: Sequence[Input], blob: bytes) -> dict[str, Column]:
     """The columns of a request by name; `blob` is what follows the JSON. Raises ProblemError that names the input."""
     found: dict[str, Column] = {}

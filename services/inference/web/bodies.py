@@ -3,7 +3,7 @@
 import asyncio
 import zlib
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from services.inference.web.problems import ProblemError
 
@@ -39,6 +39,7 @@ async def _read_in_pieces(request: web.BaseRequest) -> bytes:
     length = request.content_length
     if length is not None and length > MAX_BODY_BYTES:
         raise too_large()
+    tell_to_send(request)
     pieces = []
     received = 0
     loop = asyncio.get_running_loop()
@@ -57,6 +58,14 @@ async def _read_in_pieces(request: web.BaseRequest) -> bytes:
     except web.RequestPayloadError as error:
         raise ProblemError(400, "the body ended early or is badly framed", close=True) from error
     return b"".join(pieces)
+
+
+def tell_to_send(request: web.BaseRequest) -> None:
+    """Answers `Expect: 100-continue`, with which a client waits before it sends the body."""
+    if request.headers.get("Expect", "").lower() == "100-continue" and request.version >= HttpVersion11:
+        transport = request.transport
+        if transport is not None:
+            transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
 
 def too_large() -> ProblemError:

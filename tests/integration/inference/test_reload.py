@@ -1,10 +1,12 @@
 """A new version goes live under load; a broken one does not; whatever happens to the folder, what served serves on."""
 
 import asyncio
+import json
 import pickle
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 from time import perf_counter
 from typing import Any
 
@@ -12,7 +14,7 @@ import msgspec
 import pytest
 
 from common.bundles.manifest import Manifest, PredictorEntry, decode, encode, sign
-from tests.bundles import KEY, Folder, Trained, as_pickle, neighbours, random_forest, train
+from tests.bundles import KEY, Folder, Trained, as_pickle, neighbours, random_forest, records, train
 from tests.integration.inference.conftest import Api, started, until
 from tests.integration.inference.test_predict import PENGUIN
 
@@ -240,6 +242,58 @@ async def test_a_shadow_is_counted_but_never_answers(api: Api, models: Folder) -
         assert (await api.post("/predict", BODY))[1]["version"] == 1
     counts = api.service.metrics.figures.shadow
     await until(lambda: sum(counts.values()) == 10, "the shadow to be counted")
+
+
+@pytest.mark.parametrize("form", ["large", "csv", "csv of records", "ndjson", "v2"])
+async def test_a_shadow_sees_every_form_of_request(
+    api: Api, models: Folder, trained: dict[str, Trained], form: str
+) -> None:
+    """A candidate with a share of 1 is shown what comes as a large body, a table, a stream or tensors, too."""
+    rows = records(trained["random_forest"].frame)
+    rows = (rows * 3)[:900] if form == "large" else rows[:100]
+    models.write(trained["small_forest"], 2)
+    models.point("random_forest", 1, candidate=2, shadow_share=1.0)
+    await until(lambda: "random_forest" in api.service.serving.shadowed, "the candidate")
+    lines = [",".join(rows[0]), *(",".join(map(str, row.values())) for row in rows)]
+    columns = [
+        {"name": name, "shape": [len(rows)], "datatype": "BYTES" if isinstance(value, str) else "FP64",
+         "data": [row[name] for row in rows]}
+        for name, value in rows[0].items()
+    ]  # fmt: skip
+    path, kind, body = {
+        "large": ("/predict", "application/json", json.dumps({"records": rows})),
+        "csv": ("/predict", "text/csv", "\n".join(lines)),
+        "csv of records": ("/predict", "application/json", json.dumps({"records": rows})),
+        "ndjson": ("/predict", "application/x-ndjson", "\n".join(map(json.dumps, rows))),
+        "v2": ("/v2/models/random_forest/infer", "application/json", json.dumps({"inputs": columns})),
+    }[form]
+    headers = {"Content-Type": kind, **({"Accept": "text/csv"} if form == "csv of records" else {})}
+    async with api.client.post(path, data=body, headers=headers) as response:
+        assert response.status == 200, await response.text()
+        await response.read()
+    counts = api.service.metrics.figures.shadow
+    await until(lambda: sum(counts.values()) == len(rows), "all records to be counted")
+    assert counts["random_forest", 1, 2, "agree"] > 0.9 * len(rows)
+
+
+async def test_a_busy_shadow_skips_and_says_so(api: Api, models: Folder, trained: dict[str, Trained]) -> None:
+    """A candidate that cannot keep up is not waited for: what it was not shown is counted as skipped."""
+    models.write(trained["small_forest"], 2)
+    models.point("random_forest", 1, candidate=2, shadow_share=1.0)
+    await until(lambda: "random_forest" in api.service.serving.shadowed, "the candidate")
+    release = Event()
+    api.service.shadow_worker.submit(release.wait)
+    try:
+        rows = records(trained["random_forest"].frame) * 10
+        assert (await api.post("/predict", {"records": rows}))[0] == 200
+        assert api.service.metrics.figures.shadow["random_forest", 1, 2, "skipped"] > 1000
+    finally:
+        release.set()
+    async with api.client.get("/metrics") as response:
+        assert (
+            'rookery_shadow_records_total{candidate="2",model="random_forest",outcome="skipped"'
+            in await response.text()
+        )
 
 
 async def test_a_rollback_takes_effect_at_once(api: Api, models: Folder, trained: dict[str, Trained]) -> None:
