@@ -43,7 +43,7 @@ class Application:
         figures = self._service.metrics.figures
         figures.under_way += 1
         try:
-            if self._origins and request.method == "OPTIONS":
+            if request.method == "OPTIONS":
                 answer = self._origins.preflight(self._router.allowed(path))
             else:
                 route, params = self._router.find(request.method, path)

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from common.bundles.layout import version_number
 from common.bundles.manifest import Manifest
 from common.bundles.reader import list_versions, read_manifest
 from common.errors import BundleError
@@ -48,14 +49,15 @@ async def model(service: Service, call: Call) -> Answer:
 
 async def version(service: Service, call: Call) -> Answer:
     """The verified manifest of a version: its lineage down to the snapshot of rows."""
-    name, number = call.params["name"], call.params["version"]
-    if not (number.isascii() and number.isdecimal() and len(number) <= 9):  # noqa: PLR2004 - as long as layout allows
-        raise ProblemError(404, f"{number[:20]!r} is no version's number")
+    name, given = call.params["name"], call.params["version"]
+    number = version_number(given)
+    if number is None:
+        raise ProblemError(404, f"{given[:20]!r} is no version's number")
     if name not in service.serving.models:
         raise ProblemError(404, f"there is no model {name!r}", known=sorted(service.serving.models))
     settings = service.settings
     try:
-        manifest = await service.blocking(read_manifest, settings.models_dir, name, int(number), settings.signing_keys)
+        manifest = await service.blocking(read_manifest, settings.models_dir, name, number, settings.signing_keys)
     except BundleError as error:
         raise ProblemError(404, f"{name}@{number}: {error.message}") from error
     view = service.serving.models[name]

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
+from common.bundles.layout import version_number
 from common.bundles.manifest import Aliases, Manifest
 from common.errors import NotFoundError
 from common.features import Encoder
@@ -78,7 +79,7 @@ class ServingMap:
         if view is None:
             known = ", ".join(sorted(self.models)) or "none yet"
             raise NotFoundError(f"there is no model {model!r}; known are {known}")
-        if not selector:
+        if "@" not in name:
             return view.live
         asked = Asked(model, _version(name, selector, view))
         return self.ready.get(asked, asked)
@@ -92,8 +93,11 @@ def split_name(name: str) -> tuple[str, str]:
 
 def _version(name: str, selector: str, view: ModelView) -> int:
     """The version that the part after `@` stands for."""
-    if selector.isascii() and selector.isdecimal() and len(selector) <= 9:  # noqa: PLR2004 - as long as layout allows
-        return int(selector)
+    number = version_number(selector)
+    if number is not None:
+        return number
+    if selector.isascii() and selector.isdecimal():
+        raise NotFoundError(f"{name[:100]!r}: there is no such version; numbers have at most 9 digits and no leading 0")
     if selector not in {"live", "previous", "candidate"}:
         raise NotFoundError(f"{name!r}: after @ comes a version's number, live, previous or candidate")
     found: int | None = getattr(view.aliases, selector, None)

@@ -11,6 +11,8 @@ from services.inference.web.calls import Call
 from services.inference.web.problems import ProblemError
 
 S = TypeVar("S")
+# Characters that mean the same escaped or not (RFC 3986, 2.3).
+_ESCAPED = re.compile(r"%(?:2[DdEe]|3[0-9]|4[1-9A-Fa-f]|5[0-9AaFf]|6[1-9A-Fa-f]|7[0-9AaEe])")
 
 
 @dataclass(frozen=True)
@@ -59,18 +61,34 @@ class Router(Generic[S]):
                 if route is None:
                     raise _not_allowed(method, methods_of_pattern)
                 return route, {name: unquote(value) for name, value in match.groupdict().items()}
-        if path != "/" and path.endswith("/"):
-            return self.find(method, path.rstrip("/") or "/")
+        other = _in_plain(path)
+        if other != path:
+            return self.find(method, other)
         raise ProblemError(404, f"there is no {path!r} here; GET /docs lists what there is")
 
     def allowed(self, path: str) -> str:
         """The methods of a path, as `Allow` lists them. Raises ProblemError 404."""
+        if path == "*":
+            # Not a path: what the server can do at all (RFC 9110, 9.3.7).
+            return "GET, HEAD, OPTIONS, POST"
         methods = self._exact.get(path)
         if methods is None:
             methods = next((table for pattern, table in self._patterns if pattern.fullmatch(path)), None)
+        if methods is None and (other := _in_plain(path)) != path:
+            return self.allowed(other)
         if methods is None:
             raise ProblemError(404, f"there is no {path!r} here; GET /docs lists what there is")
         return ", ".join(sorted({*methods, "OPTIONS"}))
+
+
+def _in_plain(path: str) -> str:
+    """Another spelling of the same path: without scheme and host, with letters as such, without a slash at its end."""
+    if path.startswith(("http://", "https://")):
+        # What proxies send, and every server must take (RFC 9112, 3.2.2).
+        return "/" + path.split("/", 3)[3] if path.count("/") > 2 else "/"  # noqa: PLR2004 - those of scheme and path
+    if path != "/" and path.endswith("/"):
+        return path.rstrip("/") or "/"
+    return _ESCAPED.sub(lambda found: unquote(found[0]), path)
 
 
 def _not_allowed(method: str, methods: Mapping[str, Route[S]]) -> ProblemError:

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import re
 import zlib
 from contextlib import suppress
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from services.inference import process
+from services.inference.routes import ROUTES
 from services.inference.web import bodies
 from tests.bundles import Folder, Trained
 from tests.integration.inference.conftest import Api, started, until
@@ -173,7 +175,37 @@ async def test_methods_and_paths(api: Api) -> None:
     async with api.client.head("/models") as response:
         assert (response.status, await response.read()) == (200, b"")
         assert int(response.headers["Content-Length"]) > 0
+    async with api.client.options("/predict") as response:
+        assert (response.status, response.headers["Allow"]) == (204, "OPTIONS, POST")
     assert b"Connection: close" in await raw(api, b"GET /health HTTP/1.0\r\n\r\n")
+    absolute = b"GET http://x/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    assert (await raw(api, absolute)).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("kind", ["application/json", "application/x-ndjson"])
+async def test_a_client_that_waits_to_be_told_to_send(api: Api, kind: str) -> None:
+    """`Expect: 100-continue` is answered at once, so such a client sends its body and gets its answer."""
+    body = json.dumps(PENGUIN if "ndjson" in kind else BODY).encode()
+    head = f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n"
+    reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
+    try:
+        async with asyncio.timeout(5):
+            writer.write(head.encode() + b"Expect: 100-continue\r\n\r\n")
+            assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+            writer.write(body)
+            assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
+    finally:
+        writer.close()
+
+
+@pytest.mark.parametrize("name", ["@", "@01", "@-1", "@0", "@1.0", "@99999999999999999999", "@%D9%A1", "@1@1", "@LIVE"])
+async def test_names_that_are_nearly_a_versions(api: Api, name: str) -> None:
+    """What follows @ must be a number as versions have it, or one of three words; all else is 404."""
+    for path in (f"/predict?model=random_forest{name}", f"/v2/models/random_forest{name}/infer"):
+        body = BODY if "predict" in path else {"inputs": []}
+        status, problem = await api.post(path, body)
+        assert (status, problem["status"]) == (404, 404), path
+        assert problem["known"]
 
 
 async def test_api_keys(models: Folder, trained: dict[str, Trained], shared_dir: Path) -> None:
@@ -185,8 +217,10 @@ async def test_api_keys(models: Folder, trained: dict[str, Trained], shared_dir:
         assert (await api.post("/predict", BODY, headers={"X-API-Key": "third"}))[0] == 401
         assert (await api.post("/predict", BODY, headers={"X-API-Key": "second"}))[0] == 200
         assert (await api.post("/predict", BODY, headers={"Authorization": "Bearer first"}))[0] == 200
-        for path in ("/health", "/ready", "/v2/health/live"):
-            assert (await api.get(path))[0] == 200
+        for route in ROUTES:
+            path = re.sub(r"{\w+}", "random_forest", route.template)
+            async with api.client.request(route.method, path) as response:
+                assert (response.status == 401) != route.is_open, path
 
 
 async def test_cors(api: Api, models: Folder, shared_dir: Path) -> None:

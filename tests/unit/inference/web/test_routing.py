@@ -38,6 +38,30 @@ def test_exact_paths(method: str, path: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "path",
+    ["http://x/models", "https://x:8443/models/", "/%6dodels", "/models%2D", "/models/a%5Fb/%76ersions/3", "//models"],
+)
+def test_other_spellings(path: str) -> None:
+    """An absolute address is the path in it, letters may be escaped; what only looks alike is another path."""
+    if path in {"/models%2D", "//models"}:
+        with pytest.raises(ProblemError):
+            ROUTER.find("GET", path)
+        return
+    route, params = ROUTER.find("GET", path)
+    assert route.handler is handler
+    assert params in ({}, {"name": "a_b", "version": "3"})
+
+
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [("/models", "GET, HEAD, OPTIONS"), ("/predict/", "OPTIONS, POST"), ("*", "GET, HEAD, OPTIONS, POST")],
+)
+def test_what_is_allowed(path: str, methods: str) -> None:
+    """OPTIONS lists the methods of a path however it is spelled, and with * those of the server."""
+    assert ROUTER.allowed(path) == methods
+
+
+@pytest.mark.parametrize(
     ("method", "path", "status"),
     [
         ("GET", "/", 404),
