@@ -15,6 +15,27 @@ from common.predictors.links import Floats
 
 Arrays = dict[str, NDArray[Any]]
 
+# Their answers are a matrix product and a link.
+_LINEAR = frozenset(
+    {
+        "ARDRegression",
+        "BayesianRidge",
+        "ElasticNet",
+        "HuberRegressor",
+        "Lars",
+        "Lasso",
+        "LassoLars",
+        "LinearDiscriminantAnalysis",
+        "LinearRegression",
+        "LinearSVR",
+        "LogisticRegression",
+        "QuantileRegressor",
+        "Ridge",
+        "TheilSenRegressor",
+    }
+)
+_SOFTMAX = frozenset({"LinearDiscriminantAnalysis", "LogisticRegression"})
+
 
 class NoExportError(RookeryError):
     """No kind of predictor holds this estimator."""
@@ -30,9 +51,7 @@ def export(model: Any, columns: int) -> tuple[str, Arrays]:
     name = type(estimator).__name__
     if name == "CalibratedClassifierCV":
         return "svc", _calibrated_svc(estimator, mean, scale)
-    if name in {"LogisticRegression", "LinearRegression", "Ridge", "Lasso", "ElasticNet", "RidgeCV", "LassoCV"} or (
-        name in {"SGDClassifier", "SGDRegressor"} and _sgd_is_linear(estimator)
-    ):
+    if name in _LINEAR or (name in {"SGDClassifier", "SGDRegressor"} and _sgd_is_linear(estimator)):
         return "linear", _linear(estimator, mean, scale)
     if scaler is not None:
         raise NoExportError("a scaler before trees")
@@ -72,7 +91,7 @@ def _linear(estimator: Any, mean: Floats, scale: Floats) -> Arrays:
     elif len(estimator.classes_) == 2:  # noqa: PLR2004 - two classes have one score
         link = "logistic"
     else:
-        link = "softmax" if type(estimator).__name__ == "LogisticRegression" else "one_vs_rest"
+        link = "softmax" if type(estimator).__name__ in _SOFTMAX else "one_vs_rest"
     return {"weights": weights.T, "intercept": intercept, "link": np.array(linear.LINKS.index(link))}
 
 
@@ -87,8 +106,10 @@ def _calibrated_svc(estimator: Any, mean: Floats, scale: Floats) -> Arrays:
         raise NoExportError("calibration by an ensemble")
     inner = estimator.calibrated_classifiers_[0]
     svc = inner.estimator
-    if type(svc).__name__ != "SVC" or svc.kernel not in {"linear", "rbf"} or svc.decision_function_shape != "ovr":
-        raise NoExportError(f"a calibrated {type(svc).__name__} with kernel {getattr(svc, 'kernel', 'none')}")
+    if type(svc).__name__ != "SVC":
+        raise NoExportError(f"no predictor for a calibrated {type(svc).__name__}")
+    if svc.kernel not in {"linear", "rbf"} or svc.decision_function_shape != "ovr":
+        raise NoExportError(f"a calibrated SVC with kernel {svc.kernel}")
     if inner.method != "sigmoid" or svc.break_ties or not np.array_equal(svc.classes_, inner.classes):
         raise NoExportError(f"calibration by {inner.method}")
     weights = _pair_weights(svc)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import make_classification, make_regression
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import (
     ExtraTreesClassifier,
     GradientBoostingClassifier,
@@ -13,10 +14,22 @@ from sklearn.ensemble import (
     RandomForestClassifier,
     RandomForestRegressor,
 )
-from sklearn.linear_model import ElasticNet, LinearRegression, LogisticRegression, Ridge, SGDClassifier
+from sklearn.linear_model import (
+    ARDRegression,
+    BayesianRidge,
+    ElasticNet,
+    HuberRegressor,
+    LassoLars,
+    LinearRegression,
+    LogisticRegression,
+    QuantileRegressor,
+    Ridge,
+    SGDClassifier,
+    TheilSenRegressor,
+)
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC
+from sklearn.svm import SVC, LinearSVR
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from common.features import Floats
@@ -37,6 +50,7 @@ CLASSIFIERS = {
     "logistic regression": lambda: make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)),
     "unscaled logistic regression": lambda: LogisticRegression(max_iter=5000),
     "one against the rest": lambda: make_pipeline(StandardScaler(), SGDClassifier(loss="log_loss", random_state=0)),
+    "discriminant analysis": lambda: make_pipeline(StandardScaler(), LinearDiscriminantAnalysis()),
     "tree": lambda: DecisionTreeClassifier(random_state=0),
     "stump": lambda: DecisionTreeClassifier(max_depth=1),
     "forest": lambda: RandomForestClassifier(20, random_state=0),
@@ -49,6 +63,13 @@ CLASSIFIERS = {
     "RBF SVC with a gamma": lambda: calibrated(kernel="rbf", gamma=0.05),
 }
 REGRESSORS = {
+    "automatic relevance": lambda: make_pipeline(StandardScaler(), ARDRegression()),
+    "Bayesian ridge": lambda: make_pipeline(StandardScaler(), BayesianRidge()),
+    "Huber": lambda: make_pipeline(StandardScaler(), HuberRegressor()),
+    "least angles": lambda: make_pipeline(StandardScaler(), LassoLars(alpha=0.01)),
+    "linear SVR": lambda: make_pipeline(StandardScaler(), LinearSVR()),
+    "quantile": lambda: make_pipeline(StandardScaler(), QuantileRegressor(alpha=0.01)),
+    "Theil-Sen": lambda: make_pipeline(StandardScaler(), TheilSenRegressor(random_state=0, max_subpopulation=50)),
     "linear": LinearRegression,
     "ridge": lambda: make_pipeline(StandardScaler(), Ridge()),
     "elastic net": lambda: make_pipeline(StandardScaler(), ElasticNet()),
