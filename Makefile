@@ -47,7 +47,7 @@ faults-long: install  ## the same with the long numbers: hours
 	@$(BIN)/python -m tests.faults --long
 
 .PHONY: bench-serving
-bench-serving: install  ## the prediction API against the naive service and the bare handler; needs wrk
+bench-serving: install  ## the prediction API against the naive service and the bare handler
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --target build/bench-site --no-deps --require-hashes -r bench/serving/requirements.txt
 	@PYTHONPATH=. BENCH_SITE=$(CURDIR)/build/bench-site $(BIN)/python -m bench.serving.run
 

@@ -1,9 +1,14 @@
-"""Load: wrk for the highest rate and the latency of one connection; a paced client for latencies at a given rate."""
+"""Load: wrk, else `own.py`, for the highest rate and the latency of one connection; a paced client for a given rate."""
 
 import asyncio
+import json
+import os
 import re
+import resource
+import shutil
 import statistics
 import subprocess
+import sys
 import tempfile
 from dataclasses import dataclass
 from functools import partial
@@ -13,31 +18,58 @@ from typing import cast
 
 import uvloop
 
+ROOT = Path(__file__).parents[2]
 _UNITS_MS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
 
 
 @dataclass(frozen=True)
 class Load:
-    """What a run of wrk found."""
+    """What a run found. `busy`: the generator's processor time in cores; at 1 it is the bottleneck itself."""
 
     per_s: float
     requests: int
     p50_ms: float
     p99_ms: float
     failed: int
+    busy: float
+
+
+def load(
+    url: str, body: bytes, *, connections: int, seconds: float, core: int | None, generator: str | None = None
+) -> Load:
+    """A run of a generator, by default the one that `chosen` says, pinned to a core."""
+    measure = wrk if (generator or chosen()) == "wrk" else own
+    return measure(url, body, connections=connections, seconds=seconds, core=core)
+
+
+def chosen() -> str:
+    """`wrk` where it is installed, else `own`; BENCH_GENERATOR decides otherwise."""
+    return os.environ.get("BENCH_GENERATOR") or ("wrk" if installed() else "own")
+
+
+def installed() -> bool:
+    """Whether wrk is there."""
+    return shutil.which("wrk") is not None
+
+
+def own(url: str, body: bytes, *, connections: int, seconds: float, core: int | None) -> Load:
+    """A run of the generator of this bench."""
+    command = [*_pinned(core), sys.executable, "-m", "bench.serving.own", url, str(connections), str(seconds)]
+    found = subprocess.run(command, input=body, capture_output=True, check=True, cwd=ROOT).stdout
+    return Load(**json.loads(found))
 
 
 def wrk(url: str, body: bytes, *, connections: int, seconds: float, core: int | None) -> Load:
-    """A run of wrk, pinned to a core."""
+    """A run of wrk."""
+    used = _children_s()
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write(
             'wrk.method = "POST"\nwrk.headers["Content-Type"] = "application/json"\n'
             f"wrk.body = [==[{body.decode()}]==]\n"
         )
         script.flush()
-        pinned = ["taskset", "-c", str(core)] if core is not None else []
         command = [
-            *pinned,
+            *_pinned(core),
             "wrk",
             "-t1",
             f"-c{connections}",
@@ -61,7 +93,18 @@ def wrk(url: str, body: bytes, *, connections: int, seconds: float, core: int | 
         _percentile(found, "50"),
         _percentile(found, "99"),
         int(failed[1]) if failed else 0,
+        (_children_s() - used) / seconds,
     )
+
+
+def _pinned(core: int | None) -> list[str]:
+    return ["taskset", "-c", str(core)] if core is not None else []
+
+
+def _children_s() -> float:
+    """Processor time of the processes that were started here and have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _percentile(found: str, name: str) -> float:
@@ -125,8 +168,3 @@ class _Client(asyncio.Protocol):
 
     def close(self) -> None:
         self._transport.close()
-
-
-def available() -> bool:
-    """Whether wrk is installed."""
-    return any((Path(folder) / "wrk").exists() for folder in ("/usr/bin", "/usr/local/bin", "/opt/homebrew/bin"))

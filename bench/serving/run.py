@@ -21,6 +21,7 @@ from typing import Any
 import psutil
 
 from bench.serving import load
+from bench.serving.goals import verdicts
 from tests.bundles import CLASSES, FAMILIES, KEY, Folder, Trained, records, train
 
 HERE = Path(__file__).parent
@@ -31,7 +32,7 @@ ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 CORES = os.cpu_count() or 1
 SERVER_CORE, LOAD_CORE = (0, 1) if CORES > 1 else (None, None)
 CONNECTIONS = 32
-NAIVE, BARE, ROOKERY = 18801, 18802, 18803
+NAIVE, BARE, ROOKERY, CONSTANT = 18801, 18802, 18803, 18804
 
 
 @contextmanager
@@ -97,7 +98,7 @@ def rates(
         for name, (port, path) in targets.items():
             before = cpu_s(pids[port])
             url = f"http://127.0.0.1:{port}{path}"
-            run = load.wrk(url, body, connections=CONNECTIONS, seconds=SECONDS, core=LOAD_CORE)
+            run = load.load(url, body, connections=CONNECTIONS, seconds=SECONDS, core=LOAD_CORE)
             assert not run.failed, f"{path}: some answers were not 2xx"
             found[name].append((run.per_s, (cpu_s(pids[port]) - before) / run.requests * 1e6))
     return {
@@ -107,6 +108,28 @@ def rates(
         }
         for name, runs in found.items()
     }
+
+
+def generator(body: bytes) -> dict[str, Any]:
+    """How fast the load generator is: on a server that does nothing, and on the bare handler beside the other one."""
+    names = [load.chosen(), *({"wrk", "own"} - {load.chosen()} if load.installed() else ())]
+    found: dict[str, Any] = {"name": names[0]}
+    with server([sys.executable, str(HERE / "constant.py")], CONSTANT, {"BENCH_PORT": str(CONSTANT)}, "/"):
+        for name in names:
+            runs = [
+                [_run(name, port, body) for port in (CONSTANT, BARE)] for _ in range(ROUNDS)
+            ]  # in turns, as everything
+            found[name] = {
+                "constant_per_s": round(statistics.median(run.per_s for run, _ in runs), 1),
+                "bare_per_s": round(statistics.median(run.per_s for _, run in runs), 1),
+                "busy_on_bare": round(statistics.median(run.busy for _, run in runs), 2),
+            }
+    return found
+
+
+def _run(name: str, port: int, body: bytes) -> load.Load:
+    url = f"http://127.0.0.1:{port}/predict"
+    return load.load(url, body, connections=CONNECTIONS, seconds=SECONDS, core=LOAD_CORE, generator=name)
 
 
 def cpu_s(pid: int) -> float:
@@ -121,7 +144,7 @@ def one_connection(targets: Mapping[str, Target], body: bytes) -> dict[str, floa
     for _ in range(ROUNDS):
         for name, (port, path) in targets.items():
             url = f"http://127.0.0.1:{port}{path}"
-            found[name].append(load.wrk(url, body, connections=1, seconds=SECONDS, core=LOAD_CORE).p50_ms)
+            found[name].append(load.load(url, body, connections=1, seconds=SECONDS, core=LOAD_CORE).p50_ms)
     return {name: statistics.median(runs) for name, runs in found.items()}
 
 
@@ -153,7 +176,7 @@ def beside_large(body: bytes, large: bytes) -> dict[str, float]:
 
 def _single_p99(body: bytes) -> float:
     url = f"http://127.0.0.1:{ROOKERY}/predict"
-    return load.wrk(url, body, connections=4, seconds=max(SECONDS, 2), core=LOAD_CORE).p99_ms
+    return load.load(url, body, connections=4, seconds=max(SECONDS, 2), core=LOAD_CORE).p99_ms
 
 
 def _keep_asking(large: bytes, stop: threading.Event) -> None:
@@ -207,6 +230,7 @@ def measure(shared: Path, trained: Mapping[str, Trained]) -> dict[str, Any]:
         targets = {"bare": (BARE, "/predict")}
         targets |= {family: (ROOKERY, f"/predict?model={family}") for family in FAMILIES}
         olds = {f"naive {family}": (NAIVE, f"/predict?model={family}") for family in FAMILIES}
+        figures["generator"] = generator(one)
         figures["1"] = rates(targets | olds | {"compare": (ROOKERY, "/predict/compare")}, one, pids)
         figures["100"] = rates(targets | olds, hundred, pids)
         figures["wrong_of_333"] = {
@@ -225,56 +249,9 @@ def measure(shared: Path, trained: Mapping[str, Trained]) -> dict[str, Any]:
     return figures
 
 
-Verdict = tuple[str, str, str, bool | None]
-
-
-def verdicts(figures: Mapping[str, Any]) -> Iterator[Verdict]:
-    """Each goal: what, the figure, the goal, whether it is met."""
-    one, hundred = figures["1"], figures["100"]
-    for family in FAMILIES:
-        yield _share(f"{family}, 1 record", one[family], one["bare"], 0.75)
-        goal = 200 if family == "random_forest" else 50
-        yield _times(f"{family}, 1 record", one[family], one[f"naive {family}"], goal)
-        least = 0.4 if family == "logistic_regression" else 0.3
-        yield _share(f"{family}, 100 records", hundred[family], hundred["bare"], least)
-    yield _times("random_forest, 100 records", hundred["random_forest"], hundred["naive random_forest"], 50)
-    for family in FAMILIES:
-        over = figures["p50_ms"][family] - figures["p50_ms"]["bare"]
-        yield f"{family}, one connection, p50 over the bare handler's", f"{over:.3f} ms", "0.15 ms", over <= 0.15
-    over = figures["paced"]["rookery_p99_ms"] - figures["paced"]["bare_p99_ms"]
-    yield f"p99 at {figures['paced']['rate_per_s']:.0f}/s over the bare handler's", f"{over:.2f} ms", "3 ms", over <= 3
-    share = one["compare"]["per_s"] / one["random_forest"]["per_s"]
-    yield "/predict/compare of three models, of /predict", f"{share:.0%}", "50%", share >= 0.5
-    if "two_processes" in figures:
-        times = figures["two_processes"]["random_forest"]["per_s"] / one["random_forest"]["per_s"]
-        yield "two processes, of one", f"{times:.2f}x", "1.7x", times >= 1.7
-    else:
-        yield "two processes, of one", f"not measured: {CORES} cores", "1.7x", None
-    yield "memory with three models", f"{figures['rss_mb']:.0f} MB", "120 MB", figures["rss_mb"] <= 120
-    first = figures["first_prediction_s"]
-    yield "first prediction after the start", f"{first:.2f} s", "1 s", first <= 1
-    added = figures["large"]["p99_ms_beside"] - figures["large"]["p99_ms_without"]
-    yield "p99 added by a request of 50,000 records", f"{added:.1f} ms", "20 ms", added <= 20
-    mistakes = sum(figures["wrong_of_333"]["rookery"].values())
-    yield "wrong answers of 999", str(mistakes), "0", mistakes == 0
-
-
-def _share(what: str, ours: Mapping[str, float], bare: Mapping[str, float], least: float) -> Verdict:
-    """A share of the bare handler's rate; in processor time per request behind it."""
-    share, of_time = ours["per_s"] / bare["per_s"], bare["cpu_us"] / ours["cpu_us"]
-    return f"{what}, of the bare handler", f"{share:.0%} (CPU {of_time:.0%})", f"{least:.0%}", share >= least
-
-
-def _times(what: str, ours: Mapping[str, float], naive: Mapping[str, float], goal: int) -> Verdict:
-    """How many times the naive service's rate; in processor time per request behind it."""
-    times, of_time = ours["per_s"] / naive["per_s"], naive["cpu_us"] / ours["cpu_us"]
-    return f"{what}, of the naive service", f"{times:.0f}x (CPU {of_time:.0f}x)", f"{goal}x", times >= goal
-
-
 def main() -> None:
     """Measures, prints the table, writes the results."""
-    if not load.available():
-        sys.exit("not run: wrk is not installed (apt-get install wrk)")
+    print(f"load generator: {load.chosen()}")
     trained = {family: train(family, make) for family, make in FAMILIES.items()}
     with tempfile.TemporaryDirectory() as folder:
         shared = Path(folder)
@@ -282,7 +259,7 @@ def main() -> None:
         for fitted in trained.values():
             models.publish(fitted)
         figures = measure(shared, trained)
-    table = list(verdicts(figures))
+    table = list(verdicts(figures, CORES))
     width = max(len(what) for what, *_ in table)
     for what, figure, goal, met in table:
         print(f"{what:<{width}}  {figure:>24}  {goal:>8}  {'-' if met is None else 'met' if met else 'NOT MET'}")
