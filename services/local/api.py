@@ -30,7 +30,10 @@ def call_api(settings: Settings, path: str, body: object = None, *, seconds: flo
         with error:
             raise ApiError(_words(error.read(), error.code)) from error
     except (OSError, msgspec.MsgspecError) as error:
-        raise ApiError(f"the prediction API at {settings.inference_url} does not answer: {error}") from error
+        reason = getattr(error, "reason", error)  # urllib wraps it in brackets of its own
+        raise ApiError(
+            f"the prediction API at {settings.inference_url} does not answer ({reason}): is the stack up? `rookery up`"
+        ) from error
 
 
 def _words(content: bytes, status: int) -> str:
