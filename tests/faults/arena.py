@@ -249,8 +249,8 @@ class Arena:
             await asyncio.sleep(LOOK_S)
 
     async def drained(self, seconds: float = 60.0) -> float | None:
-        """Waits until no run is open; returns when that was, None where it did not come."""
-        deadline = time.monotonic() + seconds
+        """Waits until no run is open; returns when that was, None where for so long nothing has got less."""
+        deadline, fewest = time.monotonic() + seconds, None
         while time.monotonic() < deadline:
             with contextlib.suppress(OSError, DBAPIError):
                 (row,) = await self.rows(
@@ -259,6 +259,8 @@ class Arena:
                 )
                 if row.open == 0:
                     return time.time()
+                if fewest is None or row.open < fewest:
+                    deadline, fewest = time.monotonic() + seconds, row.open
             await asyncio.sleep(LOOK_S)
         return None
 
