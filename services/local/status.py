@@ -156,7 +156,13 @@ def _models(settings: Settings) -> list[dict[str, Any]] | None:
 def show(status: Status, console: Console) -> None:
     """The status for people."""
     if not status.running:
-        console.print(f"no stack runs on {status.home}", highlight=False)
+        answers = status.queues is not None or status.models is not None
+        words = (
+            f"`rookery up` does not run on {status.home}; this answers:"
+            if answers
+            else f"no stack runs on {status.home}"
+        )
+        console.print(words, highlight=False)
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
     for heading in ("process", "pid", "processes", "up for", "memory", "CPU"):
         table.add_column(heading, justify="left" if heading == "process" else "right")

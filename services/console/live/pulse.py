@@ -64,7 +64,10 @@ class Pulse:
         """All parts, in the order in which people read them."""
         (postgres, schedule), redis = await asyncio.gather(self._postgres(), self._look_at_redis())
         workers = await self._look_at_workers(answers=redis.state == "ok")
-        parts = [postgres, redis, self._beat(schedule), workers, self._inference()]
+        beat = (
+            self._beat(schedule) if postgres.state == "ok" else Part(name="beat", state="unknown", figure="not asked")
+        )
+        parts = [postgres, redis, beat, workers, self._inference()]
         return [self._timed(part) for part in parts]
 
     async def redis_answers(self) -> bool:

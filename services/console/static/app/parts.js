@@ -1,6 +1,7 @@
 // Small parts that every page is made of.
 import { html, signal, useRef, useState } from "./html.js";
 import { short } from "./format.js";
+import { health } from "./live.js";
 import { setQuery } from "./router.js";
 
 export const Icon = ({ name }) => html`<svg class="icon" aria-hidden="true"><use href="/static/vendor/lucide/icons.svg#${name}" /></svg>`;
@@ -51,7 +52,12 @@ export function Segment({ label, options, value, onChange }) {
 
 export const Chip = ({ on, onClick, children }) => html`<button class="chip" type="button" aria-pressed=${String(on)} onClick=${onClick}>${children}</button>`;
 
-export const Skeleton = ({ rows = 6 }) => html`<div class="panel skeleton" role="status"><span class="sr">Loading</span>${Array.from({ length: rows }, (_, row) => html`<i key=${row}></i>`)}</div>`;
+// What comes is drawn as bars; if the database is known to be away, it says so instead of letting people wait for an error.
+export function Skeleton({ rows = 6 }) {
+  const away = health.value?.some(({ name, state }) => name === "postgres" && state === "down");
+  if (away) return html`<div class="panel empty" role="status"><h2>This cannot be read now</h2><p class="soft">Postgres does not answer. It is asked again by itself; <a class="link" href="/">the overview</a> says what works meanwhile.</p></div>`;
+  return html`<div class="panel skeleton" role="status"><span class="sr">Loading</span>${Array.from({ length: rows }, (_, row) => html`<i key=${row}></i>`)}</div>`;
+}
 
 export function Find({ label, name = "q" }) {
   const [text, setText] = useState(new URLSearchParams(location.search).get(name) ?? "");
