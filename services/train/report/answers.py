@@ -31,7 +31,9 @@ def confusion_matrix(evidence: Evidence) -> Any:
                 colour = "white" if shares[row, column] > 0.55 else INK  # noqa: PLR2004 - where the shade gets dark
                 weight = "bold" if row == column else "normal"
                 axes.text(column, row, f"{counts[row, column]}", ha="center", va="center", color=colour, weight=weight)
-    axes.set_xticks(range(size), shortened(names), rotation=30 if size > 3 else 0)  # noqa: PLR2004 - more overlap
+    # The more there are, the steeper they must stand not to lie on each other.
+    turned = 0 if size <= 3 else 30 if size <= _WRITTEN_CELLS else 90  # noqa: PLR2004 - likewise
+    axes.set_xticks(range(size), shortened(names), rotation=turned)
     axes.set_yticks(range(size), shortened(names))
     wrong = int(counts.sum() - np.trace(counts))
     tidy(axes, title=f"{wrong} of {counts.sum()} test rows wrong", x="predicted", y="true")
@@ -49,6 +51,8 @@ def per_class(evidence: Evidence) -> Any:
     figure = new_figure(7.5, max(2.6, 1.0 + 0.75 * len(names)))
     axes = figure.add_subplot()
     places = np.arange(len(names))
+    total = len(evidence.manifest.classes)
+    shown = f" (the first {len(names)} of {total})" if total > len(names) else ""
     for offset, (measure, colour) in enumerate(zip(("precision", "recall", "f1-score"), COLOURS, strict=False)):
         values = [report[name][measure] for name in names]
         bars = axes.barh(places + (offset - 1) * 0.26, values, height=0.24, color=colour, label=measure)
@@ -56,11 +60,13 @@ def per_class(evidence: Evidence) -> Any:
     supports = [f"{report[name]['support']:.0f} rows" for name in names]
     labels = [f"{name}\n{support}" for name, support in zip(shortened(names), supports, strict=True)]
     axes.set_yticks(places, labels)
-    axes.invert_yaxis()
+    axes.set_ylim(len(names) - 0.4, -0.6)
     axes.set_xlim(0, 1.12)
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1.0])
-    tidy(axes, title="Precision and recall by class, test rows", grid="x")
-    axes.legend(fontsize=8, frameon=False, ncols=3, loc="upper left", bbox_to_anchor=(0, -0.08))
+    tidy(axes, title=f"Precision and recall by class, test rows{shown}", grid="x")
+    axes.legend(
+        fontsize=8, frameon=False, ncols=3, loc="upper left", bbox_to_anchor=(0, -0.6 / (1.0 + 0.75 * len(names)))
+    )
     return figure
 
 
@@ -103,6 +109,8 @@ def reliability(given: Floats, occurred: Any) -> tuple[Floats, Floats]:
 
 def residuals(evidence: Evidence) -> Any:
     """Predicted against true numbers, and the spread of what lies between."""
+    from matplotlib.ticker import EngFormatter
+
     true, predicted = evidence.test_target, evidence.found.labels
     off = predicted - true
     figure = new_figure(9.0, 4.2)
@@ -114,5 +122,8 @@ def residuals(evidence: Evidence) -> Any:
     right.hist(off, bins=30, color=COLOURS[0])
     right.axvline(0, color=FAINT, linestyle="--")
     middle = f"median {np.median(off):+.3g}, half within {np.median(np.abs(off)):.3g}"
+    for axis in (left.xaxis, left.yaxis, right.xaxis):
+        # 10 M rather than 1.0 with a 1e7 in a corner, where it lies on the axis' label.
+        axis.set_major_formatter(EngFormatter())
     tidy(right, title="Residuals", x=f"predicted - true ({middle})", y="test rows", grid="y")
     return figure

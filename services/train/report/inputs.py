@@ -90,7 +90,7 @@ def categories(evidence: Evidence) -> Any:
         return None
     records = evidence.training_records(len(evidence.train_matrix))
     groups, palette, title = _groups(evidence, len(evidence.train_matrix))
-    figure = new_figure(max(4.5, 3.4 * len(names)), 3.6)
+    figure = new_figure(max(8.0, 3.4 * len(names)), 3.6)
     grid = figure.subplots(1, len(names), squeeze=False)[0]
     for axes, name in zip(grid, names, strict=True):
         levels = next(feature.levels for feature in evidence.manifest.features if feature.name == name)[:_BARS]
