@@ -226,10 +226,12 @@ class Manager:
         started = self._clock()
         try:
             served = await self._loader.load(*asked)
-        except BundleError as error:
-            harness.refuse(error.message)
-            self._listener.rejected(*asked, error.message, (self._clock() - started) * 1000)
-            raise
+        except Exception as error:
+            # What no check foresaw is a reason too: the other versions and models are looked at all the same.
+            reason = error.message if isinstance(error, BundleError) else f"{type(error).__name__}: {error}"
+            harness.refuse(reason)
+            self._listener.rejected(*asked, reason, (self._clock() - started) * 1000)
+            raise BundleError(reason) from error
         except BaseException:
             harness.refuse("the load was broken off")
             raise

@@ -44,6 +44,7 @@ class FakeLoader:
 
     def __init__(self) -> None:
         self.refused: set[int] = set()
+        self.unforeseen: set[int] = set()
         self.loads: list[int] = []
         self.gate = asyncio.Event()
         self.gate.set()
@@ -54,6 +55,8 @@ class FakeLoader:
         await self.gate.wait()
         if version in self.refused:
             raise BundleError("refused by the test")
+        if version in self.unforeseen:
+            raise ValueError("no check foresaw this")
         manifest = msgspec.structs.replace(MANIFEST, version=version)
         batcher = Batcher(lambda _: Outcome([], None))
         return Served(
@@ -159,6 +162,18 @@ async def test_a_refused_version_is_loaded_once(world: World) -> None:
     await world.manager.reconcile_once()
     assert world.live == 2
     assert world.listener.heard == [("loaded", 1), ("rejected", 2), ("loaded", 2)]
+
+
+async def test_what_no_check_foresaw_is_a_refusal_with_its_reason(world: World) -> None:
+    """An error that is not ours, of one version, leaves the old one and is told as the reason."""
+    world.publish(1)
+    await world.manager.reconcile_once()
+    world.loader.unforeseen = {2}
+    world.publish(2)
+    await world.manager.reconcile_once()
+    assert world.live == 1
+    assert "ValueError: no check foresaw this" in world.manager.serving.models["m"].error
+    assert world.listener.heard == [("loaded", 1), ("rejected", 2)]
 
 
 async def test_a_restart_falls_back_to_what_was_live(world: World) -> None:
