@@ -69,7 +69,7 @@ def main() -> int:
         outcomes = asyncio.run(run_all(place, wanted, long=options.long))
         if options.keep:
             tell(f"kept: {place.folder}")
-    tell(f"{report.summary(outcomes)}\n{clock.seconds()} s in all")
+    tell(f"{report.summary(outcomes, whole=not options.rows)}\n{clock.seconds()} s in all")
     if not options.rows:
         report.write(RESULTS, outcomes, long=options.long)
         tell(f"written: {RESULTS.relative_to(ROOT)}")

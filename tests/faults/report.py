@@ -51,15 +51,18 @@ NEVER = (
 WIDTH = 42
 
 
-def summary(outcomes: Sequence[Outcome]) -> str:
-    """What was done, what came of it over all rows that are no controls, and which rows are not as they should be."""
+def summary(outcomes: Sequence[Outcome], *, whole: bool = True) -> str:
+    """What was done, what came of it over all rows that are no controls, and which rows are not as they should be.
+
+    Counts are held to their marks where all rows were run, that is the `whole` table.
+    """
     real = [one for one in outcomes if not one.is_control and not one.not_run]
     controls = [one for one in outcomes if one.is_control]
     told = [f"{'done':<{WIDTH}}{'times':>8}  at least"]
     for what, figure, least in DONE:
         rows = [one for one in real if figure in one.figures]
         count = sum(int(one.figures[figure] or 0) for one in rows)
-        told += [f"{what:<{WIDTH}}{count:>8}  {least}" + _mark(count >= least)] if rows else []
+        told += [f"{what:<{WIDTH}}{count:>8}  {least}" + _mark(count >= least or not whole)] if rows else []
     told.append(f"{'found':<{WIDTH}}{'times':>8}  exactly")
     for what, names in NEVER:
         count = sum(one.findings.get(name, 0) or int(one.figures.get(name) or 0) for one in real for name in names)
