@@ -102,6 +102,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
         float, Meta(gt=0, description="Upper bound of the first wait before a retry; it doubles with each.")
     ] = 1.0
     retry_cap_s: Annotated[float, Meta(gt=0, description="Upper bound of any wait before a retry.")] = 300.0
+    work_time_limit_s: Annotated[
+        int, Meta(ge=1, description="Seconds after which an ingest or a preprocess is killed, as one that hangs.")
+    ] = 7200
     train_time_limit_s: Annotated[int, Meta(ge=1, description="Seconds after which a training is killed.")] = 3600
     train_processes: Annotated[int, Meta(ge=1, description="Processes of the train worker.")] = 2
     train_backend: Annotated[

@@ -91,7 +91,7 @@ def make_worker(
     handlers: Handlers,
     settings: Settings,
     *,
-    time_limit_s: int | None = None,
+    time_limit_s: int,
     at: Stage = lambda _stage: None,
 ) -> Celery:
     """The Celery app of a service's worker: one task per event type that it handles.

@@ -7,4 +7,4 @@ from common.settings import load_settings
 from services.preprocess.handlers import HANDLERS
 
 settings = load_settings(os.environ)
-app = make_worker("preprocess", HANDLERS, settings)
+app = make_worker("preprocess", HANDLERS, settings, time_limit_s=settings.work_time_limit_s)

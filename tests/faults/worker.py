@@ -28,4 +28,11 @@ def crasher(folder: Path) -> Stage:
 
 service = os.environ["SERVICE"]
 controls.apply(os.environ.get("CONTROL", ""))
-app = make_worker(service, HANDLERS[service], load_settings(os.environ), at=crasher(Path(os.environ["CRASHES"])))
+settings = load_settings(os.environ)
+app = make_worker(
+    service,
+    HANDLERS[service],
+    settings,
+    time_limit_s=settings.work_time_limit_s,
+    at=crasher(Path(os.environ["CRASHES"])),
+)

@@ -59,12 +59,11 @@ _CAUSES: tuple[tuple[tuple[str, ...], str], ...] = (
     (("read-only file system", "errno 30"), "the folder cannot be written. Once it can, a retry should pass."),
     (("no space left", "errno 28"), "the disk is full. Make room, then retry."),
     (("permission denied", "errno 13"), "this process may not use the file. Correct its owner or mode, then retry."),
-    (
-        ("ran past", "time limit"),
-        "the work took longer than the limit allows. Raise TRAIN_TIME_LIMIT_S, or search less.",
-    ),
     (("memory",), "there was too little memory. Free some, or train on a sample (sample_rows), then retry."),
-    (("process was gone", "no attempt came back"), "the worker was killed while it worked, often for want of memory."),
+    (
+        ("process was gone", "no attempt came back"),
+        "the worker was killed while it worked: for want of memory, or past TRAIN_TIME_LIMIT_S or WORK_TIME_LIMIT_S.",
+    ),
     (("connection", "does not answer", "refused"), "a server was away. If it is back, a retry should pass."),
     (("there is no data set", "spec"), "the data set's file is missing or wrong. Correct it, then retry."),
     (("no such file", "errno 2"), "a file is missing. Put it back, then retry."),

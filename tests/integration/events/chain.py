@@ -1,5 +1,6 @@
 """Handlers that do nothing but pass on, for tests of what carries events: the three hops without work in them."""
 
+import asyncio
 from collections.abc import Sequence
 
 from common.events.handling import Handlers
@@ -13,12 +14,15 @@ from common.events.model import (
 )
 from common.events.unit import UnitOfWork
 
+HANGS = "hangs"
 FAMILIES = ("forest", "linear")
 
 
 async def on_ingest_requested(event: IngestRequested, _unit: UnitOfWork) -> Sequence[Event]:
-    """Announces snapshot 1."""
+    """Announces snapshot 1; a data set of that name hangs."""
     dataset = event.data.dataset
+    if dataset == HANGS:
+        await asyncio.Event().wait()
     return [DatasetIngested.caused_by(event, dataset=dataset, snapshot=1, digest="d", rows=1)]
 
 

@@ -7,4 +7,5 @@ from common.settings import load_settings
 from tests.integration.events.chain import HANDLERS
 
 service = os.environ["SERVICE"]
-app = make_worker(service, HANDLERS[service], load_settings(os.environ))
+settings = load_settings(os.environ)
+app = make_worker(service, HANDLERS[service], settings, time_limit_s=settings.work_time_limit_s)

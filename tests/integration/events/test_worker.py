@@ -15,14 +15,14 @@ import pytest
 
 from common.events.topology import PARKED, queue_name
 from common.settings import Settings
-from tests.integration.events.chain import HANDLERS
+from tests.integration.events.chain import HANDLERS, HANGS
 from tests.integration.events.conftest import Bench
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[3]
 
 
-def start_worker(service: str, settings: Settings, log: Path) -> subprocess.Popen[bytes]:
+def start_worker(service: str, settings: Settings, log: Path, **more: str) -> subprocess.Popen[bytes]:
     """Starts a worker of a service; what it says goes to `log`."""
     environment = os.environ | {
         "SERVICE": service,
@@ -30,6 +30,7 @@ def start_worker(service: str, settings: Settings, log: Path) -> subprocess.Pope
         "REDIS_URL": settings.redis_url,
         "LEASE_S": "2",
         "LOG_FORMAT": "json",
+        **more,
     }
     with log.open("ab") as out:
         return subprocess.Popen(
@@ -123,3 +124,24 @@ async def test_a_worker_that_stops_in_good_order_leaves_its_work_to_the_next(
             worker.send_signal(signal.SIGTERM)
             assert worker.wait(timeout=10) == 0
     assert len(await bench.queued("preprocess")) == 2
+
+
+async def test_work_that_hangs_is_ended_and_the_worker_goes_on(
+    bench: Bench, settings: Settings, tmp_path: Path
+) -> None:
+    """What works past the limit is killed each time it is tried, ends as a dead letter, and holds up nothing else."""
+    log = tmp_path / "ingest.log"
+    with ExitStack() as stack:
+        worker = start_worker("ingest", settings, log, WORK_TIME_LIMIT_S="1")
+        stack.callback(worker.wait)
+        stack.callback(worker.send_signal, signal.SIGKILL)
+        wait_for_line(log, " ready.")
+        hanging = await bench.ask(HANGS)
+        async with asyncio.timeout(40):
+            while not (dead := await bench.rows("SELECT error FROM rookery.events WHERE dead_at IS NOT NULL")):
+                await bench.sweep()
+                await asyncio.sleep(0.1)
+        assert "process was gone after 1." in dead[0].error
+        assert await bench.run_state(hanging.id) == ("failed", "failed")
+        await bench.ask()
+        wait_for_line(log, "event handled")
