@@ -10,6 +10,7 @@ Nothing here is shared between test processes, so any number of them may run at 
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,10 @@ from services.local import processes
 from services.local.processes import Identity
 from services.local.servers import Command, Postgres, Redis, free_port, postgres_binaries, server_account
 from tests.waiting import wait_until
+
+# A shell without job control has what it puts in the background ignore SIGINT, and so would what the tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).parent.parent
 PASSWORD = "of-a-throw-away-server"
