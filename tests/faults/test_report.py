@@ -1,7 +1,7 @@
 """What a run of all rows prints at its end."""
 
 from tests.faults.outcome import Outcome
-from tests.faults.report import summary
+from tests.faults.report import NOT_REACHED, summary
 
 
 def test_the_summary_adds_up_what_was_done_and_what_was_found() -> None:
@@ -9,12 +9,15 @@ def test_the_summary_adds_up_what_was_done_and_what_was_found() -> None:
     said = summary(
         [
             Outcome(row="a", figures={"kills": 12, "workers dead for good": 0}, recoveries_s=[0.1, 0.3]),
-            Outcome(row="b", figures={"kills": 9}, findings={"lost": 0, "twice": 0}, recoveries_s=[1.5]),
+            Outcome(
+                row="b", figures={"kills": 9, "versions": 4}, findings={"lost": 0, "versions": 0}, recoveries_s=[1.5]
+            ),
             Outcome(row="control", is_control=True, findings={"lost": 7}, figures={"kills": 99}),
         ]
     ).splitlines()
     assert said[1].split() == ["kill", "-9", "of", "a", "process", "21", "20"]
     assert [line.split() for line in said if line.startswith("lost")] == [["lost", "0", "0"]]
+    assert NOT_REACHED not in " ".join(said[11:])
     assert "working again after a fault: median 0.30 s, worst 1.50 s (3 faults)" in said
     assert said[-1] == "all 2 rows as they should be"
 
