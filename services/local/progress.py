@@ -24,6 +24,7 @@ _STEPS = {
 _SYMBOLS = {
     "done": ("✓", "green"),
     "dead": ("✗", "red"),
+    "rejected": ("✗", "red"),
     "retrying": ("!", "yellow"),
     "waiting": ("·", "dim"),
     "queued": ("·", "dim"),
@@ -58,8 +59,10 @@ def steps_of(run: Run) -> list[Step]:
             label = _training_label(event.data)
         elif event.type == "dataset.preprocessed" and event.state == "done":
             continue  # its families say more
-        detail = _detail(event, caused.get(event.id, ()))
-        steps.append(Step(event_id=event.id, label=label, state=event.state, detail=detail, seconds=event.seconds))
+        outcomes = caused.get(event.id, ())
+        detail = _detail(event, outcomes)
+        state = "rejected" if any(one.type == "dataset.rejected" for one in outcomes) else event.state
+        steps.append(Step(event_id=event.id, label=label, state=state, detail=detail, seconds=event.seconds))
     return steps
 
 

@@ -66,7 +66,8 @@ def _print(found: list[SpecState], *, as_json: bool) -> None:
         sys.stdout.buffer.write(msgspec.json.encode(found) + b"\n")
         return
     console = Console()
-    table = Table("data set", "source", "target", "task", "models", box=None, header_style="dim")
+    table = Table("data set", "source", "target", "task", box=None, header_style="dim")
+    table.add_column("models", overflow="fold")
     for state in found:
         if not state.problem:
             table.add_row(state.name, state.source, state.target, state.task, ", ".join(state.models))

@@ -3,6 +3,7 @@
 import csv
 import itertools
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from urllib.parse import quote
 from rich.console import Console
 
 from common.errors import DataError, NotFoundError
-from services.local.api import call_api
+from services.local.api import ApiError, call_api
 from services.local.session import open_session
 
 BATCH = 1000
@@ -26,13 +27,19 @@ def predict_command(file: Path, model: str | None, output: Path | None) -> None:
     fresh = output.with_name(f".{output.name}.{os.getpid()}")
     answered, by = 0, ""
     try:
-        with file.open(newline="", encoding="utf-8-sig") as source, fresh.open("w", newline="") as target:
+        with (
+            file.open(newline="", encoding="utf-8-sig") as source,
+            fresh.open("w", newline="", encoding="utf-8") as target,
+        ):
             reader = csv.DictReader(source)
             columns = _columns(file, reader, features)
             writer: csv.DictWriter[str] | None = None
             for rows in _batches(reader):
                 records = [to_record(row, features, line=answered + index + 2) for index, row in enumerate(rows)]
-                answer = call_api(session.settings, path, {"records": records})
+                try:
+                    answer = call_api(session.settings, path, {"records": records})
+                except ApiError as error:
+                    raise DataError(in_file(error.message, first_line=answered + 2)) from error
                 added = [added_cells(answer, index, columns) for index in range(len(rows))]
                 if writer is None:
                     writer = csv.DictWriter(target, [*columns, *added[0]])
@@ -43,6 +50,8 @@ def predict_command(file: Path, model: str | None, output: Path | None) -> None:
         if not answered:
             raise DataError(f"{file}: has no rows")
         fresh.replace(output)
+    except UnicodeDecodeError as error:
+        raise DataError(f"{file}: is no CSV in UTF-8; predict reads those, neither Parquet nor compressed") from error
     finally:
         fresh.unlink(missing_ok=True)
     Console().print(f"{answered} rows answered by {by}: {output}", highlight=False, soft_wrap=True)
@@ -65,6 +74,11 @@ def _columns(file: Path, reader: "csv.DictReader[str]", features: Mapping[str, s
     if missing:
         raise DataError(f"{file}: has no column {', '.join(missing)}; it has {', '.join(columns) or 'no header'}")
     return columns
+
+
+def in_file(refusal: str, *, first_line: int) -> str:
+    """A refusal of the API in the file's terms: it counts the records of one request, a person the lines."""
+    return re.sub(r"^record (\d+)", lambda found: f"line {first_line + int(found[1])}", refusal)
 
 
 def _batches(reader: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:

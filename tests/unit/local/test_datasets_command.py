@@ -42,6 +42,16 @@ def test_a_csv_becomes_a_data_set_that_checks(shared: Path, tmp_path: Path) -> N
     assert "fruit" in listed.output
 
 
+def test_the_list_has_the_whole_names_of_models(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that is too wide for its column goes on in the next line, and is not cut."""
+    monkeypatch.setenv("COLUMNS", "60")
+    (shared / "data" / "fruit.csv").write_text(CSV)
+    runner = CliRunner()
+    runner.invoke(app, ["datasets", "init", "shared/data/fruit.csv", "--target", "kind"], catch_exceptions=False)
+    listed = runner.invoke(app, ["datasets", "list"], catch_exceptions=False).output
+    assert "…" not in listed
+
+
 def test_a_broken_spec_is_told_and_ends_with_one(shared: Path) -> None:
     """`check` says which file and key is wrong; the exit code tells programs."""
     (shared / "datasets" / "odd.toml").write_text('target = "kind"\n')

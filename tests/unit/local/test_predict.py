@@ -1,9 +1,12 @@
 """Rows of a CSV as records of the API, and its answers as cells."""
 
+from pathlib import Path
+
 import pytest
 
 from common.errors import DataError, NotFoundError
-from services.local.commands.predict import added_cells, features_of, to_record
+from services.local.commands import predict
+from services.local.commands.predict import added_cells, features_of, in_file, to_record
 
 FEATURES = {"mass": "number", "island": "string"}
 LISTED = {
@@ -53,3 +56,19 @@ def test_a_row_gets_prediction_and_probabilities() -> None:
     answer = {"predictions": ["a", "b"], "probabilities": [[0.9, 0.1], [0.2, 0.8]], "classes": ["a", "b"]}
     cells = added_cells(answer, 1, ["prediction"])
     assert cells == {"prediction_by_model": "b", "probability_a": 0.2, "probability_b": 0.8}
+
+
+def test_a_refusal_names_the_line_of_the_file() -> None:
+    """The API counts records of one request from 0; the first line of a batch says where that is in the file."""
+    assert in_file("record 3: field 'mass': is null", first_line=1002) == "line 1005: field 'mass': is null"
+    assert in_file("the model is not served", first_line=2) == "the model is not served"
+
+
+def test_a_file_that_is_no_csv_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Parquet file is told as no CSV in UTF-8, and nothing is written beside it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(predict, "call_api", lambda *_args: LISTED)
+    (tmp_path / "birds.parquet").write_bytes(b"PAR1\x15\x04\xc0\xff")
+    with pytest.raises(DataError, match="is no CSV in UTF-8"):
+        predict.predict_command(Path("birds.parquet"), "forest", None)
+    assert [path.name for path in tmp_path.iterdir()] == ["birds.parquet"]

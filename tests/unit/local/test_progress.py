@@ -55,6 +55,15 @@ def test_a_failed_step_says_why() -> None:
     assert step.detail == "the disk is full"
 
 
+def test_a_rejected_ingest_gets_no_tick() -> None:
+    """The event was handled, but its data did not pass: the line says so with a cross."""
+    asked = _event("ingest.requested")
+    output = StringIO()
+    run = _run(asked, _event("dataset.rejected", cause=asked, reason="column mass missing"))
+    print_news(Console(file=output), run, set())
+    assert output.getvalue() == "  ✗ birds: ingest  rejected: column mass missing  1.2 s\n"
+
+
 def test_without_a_terminal_each_outcome_is_one_line_once() -> None:
     """A log of the first run has a line per step, however often the run is looked at."""
     asked = _event("ingest.requested")
