@@ -127,7 +127,8 @@ def document(serving: ServingMap) -> Schema:
                 "Tensor": _TENSOR,
                 "InferenceRequest": _INFERENCE,
                 "InferenceResponse": _INFERRED,
-                "Request": _request(live),
+                "Request": _request(live, {"model": _MODEL_IN_BODY}),
+                "CompareRequest": _request(live, {"models": _MODELS_IN_BODY}),
                 **{record_name(served.model): record(served.manifest.features) for served in live},
             },
             "securitySchemes": {
@@ -168,7 +169,7 @@ def example(served: Served) -> Schema:
     return {"records": msgspec.to_builtins(served.manifest.samples.records[:1])}
 
 
-def _request(live: Sequence[Served]) -> Schema:
+def _request(live: Sequence[Served], more: Schema) -> Schema:
     references = [{"$ref": f"#/components/schemas/{record_name(served.model)}"} for served in live]
     return {
         "type": "object",
@@ -179,7 +180,7 @@ def _request(live: Sequence[Served]) -> Schema:
                 "minItems": 1,
                 "items": {"anyOf": references} if references else {"type": "object"},
             },
-            "model": {"type": ["string", "null"], "description": "As the query's `model`."},
+            **more,
         },
     }
 
@@ -212,7 +213,14 @@ def _paths(live: Sequence[Served]) -> Schema:
             )
         },
         "/predict/compare": {
-            "post": _operation("compare", "Several models on the same records.", "Comparison", many, request, _REFUSALS)
+            "post": _operation(
+                "compare",
+                "Several models on the same records.",
+                "Comparison",
+                many,
+                _body(examples, "CompareRequest"),
+                _REFUSALS,
+            )
         },
         "/models": {"get": _operation("models", "All models and the version of each that answers.", "Models")},
         "/models/{name}": {"get": _operation("model", "One model.", None, _in_path("name"), None, (404,))},
@@ -272,6 +280,8 @@ def tensors(served: Served) -> Schema:
     return {"inputs": inputs}
 
 
+_MODEL_IN_BODY: Schema = {"type": ["string", "null"], "description": "As the query's `model`."}
+_MODELS_IN_BODY: Schema = {"type": "array", "items": {"type": "string"}, "description": "As the query's `models`."}
 _REFUSALS = (400, 404, 408, 413, 415, 422, 503)
 _WORDS = {
     400: "No JSON, or badly framed.",

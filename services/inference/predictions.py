@@ -68,7 +68,7 @@ async def compare(service: Service, call: Call) -> Answer:
     """Answers the same records with several models, and says for each record whether they agree."""
     body = await read_body(call.request)
     must_be_json(media_type(call.request))
-    models = await _compared(service, call)
+    models = await _compared(service, call, schemas.models_in(body))
     matrices: dict[object, Floats] = {}
     answers = []
     for served in models:
@@ -85,9 +85,12 @@ async def compare(service: Service, call: Call) -> Answer:
     return Answer(b'{"results":[' + b",".join(documents) + summary)
 
 
-async def _compared(service: Service, call: Call) -> list[Served]:
-    """The versions to compare: those named, else the live ones of the default model's data set."""
+async def _compared(service: Service, call: Call, in_body: list[str]) -> list[Served]:
+    """The versions to compare: those named in query or body, else the live ones of the default model's data set."""
     names = call.asked_all("models")
+    if names and in_body and names != in_body:
+        raise ProblemError(422, f"the query asks for {', '.join(names)}, the body for others", field="models")
+    names = names or in_body
     if len(names) > _MOST_COMPARED:
         raise ProblemError(422, f"at most {_MOST_COMPARED} models can be compared at once", field="models")
     if names:

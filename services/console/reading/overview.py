@@ -137,11 +137,13 @@ async def expected_seconds(connection: AsyncConnection) -> dict[str, float]:
 
 async def attention_items(connection: AsyncConnection, models: list[Model], datasets: list[DatasetLine]) -> list[Item]:
     """What waits for a person, in the order in which it should be looked at."""
+    known = {line.name for line in datasets}
     return [
         *attention.spec_items({line.name: line.error for line in datasets if line.error}),
         *attention.held_items(models, await _held_reasons(connection, models)),
         *attention.dead_items(await read_dead(connection)),
-        *attention.rejected_items(await read_rejections(connection)),
+        # One whose file is gone waits for nobody.
+        *attention.rejected_items([one for one in await read_rejections(connection) if one.dataset in known]),
         *attention.waiting_swaps(await _swaps(connection)),
     ]
 

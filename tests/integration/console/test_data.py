@@ -63,6 +63,8 @@ async def test_a_rejection_with_the_rows(console: Console, desk: Desk) -> None:
     assert len(detail["rejections"]) == 1
     items = (await console.get("/api/overview"))["attention"]
     assert [item["kind"] for item in items] == ["rejected"]
+    (console.parts.settings.datasets_dir / "penguins.toml").unlink()
+    assert (await console.get("/api/overview"))["attention"] == []
 
 
 async def test_pausing_and_resuming(console: Console) -> None:

@@ -186,7 +186,11 @@ async def test_compare(api: Api) -> None:
     assert answer["agreement"] == sum(answer["agree"]) / 2
     status, answer = await api.post("/predict/compare?models=svc&models=random_forest@1", body)
     assert [result["model"] for result in answer["results"]] == ["svc", "random_forest"]
+    assert (await api.post("/predict/compare", {**body, "models": ["svc", "random_forest@1"]}))[1] == answer
     assert (await api.post("/predict/compare?models=nope", body))[0] == 404
+    assert (await api.post("/predict/compare?models=svc", {**body, "models": ["random_forest"]}))[0] == 422
+    status, problem = await api.post("/predict/compare", {**body, "models": "svc"})
+    assert (status, "a list of names" in problem["detail"]) == (422, True)
 
 
 async def test_without_a_model(shared_dir: Any) -> None:
