@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from common.errors import ConflictError
+from common.logs import configure_logs
 from common.settings import Settings, load_settings
 from services.local.home import Home
 from services.local.surroundings import read_environment, with_instance
@@ -67,4 +68,7 @@ def open_session() -> Session:
     environment = read_environment(Path.cwd(), os.environ)
     home = Home.at(environment.get("ROOKERY_HOME") or ".rookery")
     complete = with_instance(environment, home)
-    return Session(home=home, settings=load_settings(complete), environment=environment)
+    settings = load_settings(complete)
+    # A command says itself what it has done; of the log only what went wrong is for the person, on standard error.
+    configure_logs(msgspec.structs.replace(settings, log_level="WARNING"), "rookery")
+    return Session(home=home, settings=settings, environment=environment)
