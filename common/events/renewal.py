@@ -16,6 +16,9 @@ LOOK_EVERY_S = 5.0
 IDLE_S = 10.0
 # Above what a child has that has done nothing. Each fit takes more, and each set of pictures.
 GROWTH_BYTES = 24 * 2**20
+# Seconds after a replacement at which the pool looks for children that have ended. Celery itself looks once when a
+# child closes its files, often just before it has ended, and then every five seconds: an event waited as long (met).
+SETTLING_S = tuple(0.05 * number for number in range(1, 41))
 
 log = get_logger(__name__)
 
@@ -40,19 +43,20 @@ class Renewal:
         self._accepted = 0
         self._idle_since = clock()
 
-    def look(self, *, reserved: int, accepted: int, sizes: Sequence[int]) -> None:
-        """Replaces all children if one has grown, and the worker has had nothing to do for a while.
+    def look(self, *, reserved: int, accepted: int, sizes: Sequence[int]) -> bool:
+        """Replaces all children if one has grown, and the worker has had nothing to do for a while; tells whether.
 
         `reserved` events are at hand, `accepted` were taken so far, and `sizes` is the memory of each child.
         """
         if reserved or accepted != self._accepted:
             self._accepted, self._idle_since = accepted, self._clock()
-            return
+            return False
         if self._clock() - self._idle_since < IDLE_S or max(sizes, default=0) <= self._limit:
-            return
+            return False
         log.info("children are replaced", mib=[size // 2**20 for size in sizes])
         self._pool.shrink(len(sizes))
         self._pool.grow(len(sizes))
+        return True
 
 
 def resident(pid: int | None = None) -> int:

@@ -21,7 +21,7 @@ from common.events.handling import Handlers, Processor, Stage
 from common.events.owner import this_process
 from common.events.publisher import Publisher
 from common.events.pulse import make_heartbeat
-from common.events.renewal import LOOK_EVERY_S, Renewal, resident
+from common.events.renewal import LOOK_EVERY_S, SETTLING_S, Renewal, resident
 from common.events.topology import SUBSCRIPTIONS
 from common.logs import configure_logs, get_logger
 from common.settings import Settings
@@ -141,13 +141,7 @@ def _connect_signals(child: Child, service: str, settings: Settings) -> None:
             log.warning("leases not handed back", error=str(error).splitlines()[0])
 
     def on_ready(sender: Any, **_: Any) -> None:
-        renewal = Renewal(sender.pool, resident())
-
-        def look() -> None:
-            sizes = [resident(pid) for pid in sender.pool.info["processes"]]
-            renewal.look(reserved=len(state.reserved_requests), accepted=state.all_total_count[0], sizes=sizes)
-
-        sender.timer.call_repeatedly(LOOK_EVERY_S, look)
+        renew_children(sender)
         settings.tell_ready()
 
     def on_start(**_: Any) -> None:
@@ -164,6 +158,19 @@ def _connect_signals(child: Child, service: str, settings: Settings) -> None:
     signals.worker_process_init.connect(on_child, weak=False)
     signals.worker_process_shutdown.connect(on_child_end, weak=False)
     signals.worker_shutdown.connect(on_end, weak=False)
+
+
+def renew_children(worker: Any) -> None:
+    """Has a worker's children looked at from time to time, and replaced where they have grown."""
+    renewal = Renewal(worker.pool, resident())
+
+    def look() -> None:
+        sizes = [resident(pid) for pid in worker.pool.info["processes"]]
+        if renewal.look(reserved=len(state.reserved_requests), accepted=state.all_total_count[0], sizes=sizes):
+            for after_s in SETTLING_S:
+                worker.timer.call_after(after_s, worker.pool.maintain_pool)
+
+    worker.timer.call_repeatedly(LOOK_EVERY_S, look)
 
 
 async def _hand_back(settings: Settings) -> None:
