@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import os
 import signal
 import socket
@@ -56,11 +57,11 @@ class Forks:
     """What was forked, and the way to the nursery that is running."""
 
     def __init__(self) -> None:
-        self._one_at_a_time = asyncio.Lock()
         self._open = asyncio.Event()
+        self._orders = itertools.count(1)
+        self._answers: dict[int, asyncio.Future[Forked]] = {}
         self._living: dict[int, Forked] = {}
         self._channel: socket.socket | None = None
-        self._answer: asyncio.Future[Forked] | None = None
         self._listening: asyncio.Task[None] | None = None
 
     async def open(self, command: Command, output: IO[bytes]) -> Process:
@@ -78,16 +79,20 @@ class Forks:
 
     async def fork(self, command: Command, output: IO[bytes]) -> Process:
         """Has the words after `-m` of a command run in a fork. Raises NurseryError where that does not come about."""
-        order = Order(words=command.argv[2:], env=dict(command.env), cwd=command.cwd)
+        number = next(self._orders)
+        order = Order(number=number, words=command.argv[2:], env=dict(command.env), cwd=command.cwd)
         try:
-            async with asyncio.timeout(PATIENCE_S), self._one_at_a_time:
+            async with asyncio.timeout(PATIENCE_S):
                 await self._open.wait()
-                self._answer = asyncio.get_running_loop().create_future()
+                answer: asyncio.Future[Forked] = asyncio.get_running_loop().create_future()
+                self._answers[number] = answer
                 if self._channel is not None:
                     socket.send_fds(self._channel, [msgspec.json.encode(order)], [output.fileno()])
-                return await self._answer
+                return await answer
         except (TimeoutError, OSError) as error:
             raise NurseryError from error
+        finally:
+            self._answers.pop(number, None)  # what is forked for it all the same is ended
 
     async def _listen(self, channel: socket.socket) -> None:
         """Takes what the nursery tells, until it ends; then what it has forked has nobody to wait for it, and ends."""
@@ -98,8 +103,9 @@ class Forks:
                 self._take(msgspec.json.decode(data, type=Word))
         self._open.clear()
         self._channel = None
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(NurseryError())
+        for answer in self._answers.values():
+            if not answer.done():
+                answer.set_exception(NurseryError())
         await asyncio.gather(*(self._end_orphan(forked) for forked in list(self._living.values())))
         self._living.clear()
 
@@ -110,8 +116,9 @@ class Forks:
             self._living.pop(word.pid).end(word.code)
         else:
             forked = self._living[word.pid] = Forked(word.pid)
-            if self._answer is not None and not self._answer.done():
-                self._answer.set_result(forked)
+            answer = self._answers.get(word.number)
+            if answer is not None and not answer.done():
+                answer.set_result(forked)
             else:  # nobody waits for it any longer
                 forked.kill()
 

@@ -27,14 +27,16 @@ ORDER_BYTES = 2**18
 class Order(msgspec.Struct, frozen=True, kw_only=True):
     """What to run in a fork: `python -m` with these words. Its output is the file that comes with the order."""
 
+    number: int
     words: tuple[str, ...]
     env: dict[str, str]
     cwd: str
 
 
 class Word(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """What is told: without a pid, that orders are taken; without a code, that a process was forked; else its end."""
+    """What is told: without a pid, that orders are taken; without a code, that an order was forked; else its end."""
 
+    number: int = 0
     pid: int = 0
     code: int | None = None
 
@@ -81,17 +83,19 @@ class Nursery:
                 if not data:
                     return None
                 order = msgspec.json.decode(data, type=Order)
-                if self._fork(files[0]):
+                if self._fork(order, files[0]):
                     self._leave()
                     _become(order, files[0])
                     return order
 
-    def _fork(self, output: int) -> bool:
-        """Forks; True in the new process."""
+    def _fork(self, order: Order, output: int) -> bool:
+        """Forks; True in the new process. A signal that comes meanwhile waits: nobody would know of the process."""
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
         pid = os.fork()
         if pid:
             os.close(output)
-            self._tell(Word(pid=pid))
+            self._tell(Word(number=order.number, pid=pid))
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return not pid
 
     def _bury(self) -> None:

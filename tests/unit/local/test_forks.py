@@ -131,3 +131,21 @@ async def test_where_there_is_no_nursery_nothing_is_forked(tmp_path: Path, monke
     monkeypatch.setattr(forking, "PATIENCE_S", 0.1)
     with pytest.raises(NurseryError):
         await Bench(tmp_path).run(WAITS)
+
+
+async def test_an_order_that_was_given_up_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is forked after nobody waits for it is killed, and the next order gets a process of its own."""
+    bench = Bench(tmp_path)
+    nursery = await bench.open()
+    try:
+        assert await (await bench.run("raise SystemExit(3)")).wait() == 3
+        nursery.send_signal(signal.SIGSTOP)
+        with monkeypatch.context() as impatient:
+            impatient.setattr(forking, "PATIENCE_S", 0.1)
+            with pytest.raises(NurseryError):
+                await bench.run(WAITS)
+        nursery.send_signal(signal.SIGCONT)
+        assert await (await bench.run("raise SystemExit(5)")).wait() == 5
+    finally:
+        nursery.kill()
+        await nursery.wait()
