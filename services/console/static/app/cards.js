@@ -47,5 +47,5 @@ export function Cards({ overview, serving }) {
   const shown = models.length > 10 ? models.filter((model) => model.dataset === dataset) : models;
   if (!shown.length) return null;
   return html`<${Panel} title="" class="cards-panel"><h2 class="sr">Live models</h2><div class="cards">${shown.map((model) => html`<${Card} key=${model.name} model=${model} dataset=${datasets.find(({ name }) => name === model.dataset)} serving=${serving} series=${overview.series[model.name]} failed=${failed(model)} />`)}</div>
-    ${shown.length < models.length && html`<p class="more small soft">${models.length - shown.length} of other data sets. <a class="link" href="/models">All models</a></p>`}</${Panel}>`;
+    ${shown.length < models.length && html`<p class="more small soft"><span>${models.length - shown.length} of other data sets. <a class="link" href="/models">All models</a></span></p>`}</${Panel}>`;
 }

@@ -32,7 +32,7 @@ export default function Models({ query }) {
     <${Panel} title="Decisions" note="what went live, and who decided otherwise"><${Decisions} of=${history.filter(({ model }) => shown.some(({ name }) => name === model)).slice(0, 60)} withModel /></${Panel}>`;
 }
 
-const sharedNote = (models) => (models.some(({ held }) => held.length) ? "one of these needs a decision" : "a dashed edge is a person's decision");
+const sharedNote = (models) => (models.some(({ held }) => held.length) ? "what is held waits for a decision" : "a dashed edge is a person's decision");
 
 function ModelRow({ model, index, history, from, line, last }) {
   const metric = line?.metric ?? "accuracy";
