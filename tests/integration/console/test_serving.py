@@ -22,7 +22,7 @@ async def asking(penguins: Settings, forests: dict[int, Trained]) -> AsyncIterat
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         settings = msgspec.structs.replace(penguins, inference_url=url, inference_poll_s=0.2)
         service = await stack.enter_async_context(serving(settings, listener, write_log=lambda _line: None))
-        await until(lambda: "random_forest" in service.serving.models)
+        await until(lambda: any(view.live for view in service.serving.models.values()))
         yield await stack.enter_async_context(opened(settings))
 
 
