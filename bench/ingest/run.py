@@ -10,11 +10,9 @@ import asyncio
 import json
 import os
 import platform
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +21,7 @@ from typing import Any
 
 import msgspec
 
+from bench.folders import bench_folder
 from bench.ingest.reader import reading
 from bench.ingest.rows import KINDS, make_files
 from bench.ingest.sides import bare_copy, bare_ctas, drop, to_sql
@@ -201,16 +200,12 @@ def main() -> None:
     rows, kind = (sys.argv[1:] + ["1000000", "both"][len(sys.argv) - 1 :])[:2]
     if kind not in (*KINDS, "both") or not rows.isdigit():
         sys.exit(f"usage: python -m bench.ingest.run [ROWS] [{'|'.join(KINDS)}|both]")
-    folder = Path(tempfile.mkdtemp(prefix="rookery-bench-", dir=os.environ.get("BENCH_TMP", "/var/tmp")))  # noqa: S108
-    folder.chmod(0o755)
-    shared = folder / "shared"
-    for name in ("datasets", "data", "models"):
-        (shared / name).mkdir(parents=True)
-    try:
+    with bench_folder() as folder:
+        shared = folder / "shared"
+        for name in ("datasets", "data", "models"):
+            (shared / name).mkdir(parents=True)
         with database(folder) as url:
             run(url, shared, int(rows), KINDS if kind == "both" else (kind,))
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

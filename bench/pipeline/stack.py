@@ -1,47 +1,37 @@
 """A whole stack of its own for a bench: `rookery up` on free ports, in a folder that is gone afterwards."""
 
-import json
-import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.request import urlopen
 
+from bench.folders import bench_folder
 from common.database.engine import database_engine
 from common.events.broker import make_app
 from common.events.publisher import Publisher
 from common.operations.runs import Stage, follow_run, trigger
 from common.settings import Settings, load_settings
 from services.local.home import Home
-from services.local.servers import SYSTEM_FOLDER, free_port, instance_name
+from services.local.servers import SYSTEM_FOLDER, instance_name
 from services.local.surroundings import with_instance
-from tests.waiting import wait_until
+from tests.e2e import stacks
+from tests.e2e.stacks import copy_shared
 
 ROOT = Path(__file__).parents[2]
-PORTS = ("INFERENCE_PORT", "CONSOLE_PORT", "FLOWER_PORT", "REDIS_PORT", "POSTGRES_PORT")
 PATIENCE_S = 600
 
 
 class Running:
     """One running stack."""
 
-    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
-        self.shared = folder / "shared"
-        self._port = environment["INFERENCE_PORT"]
-        self.settings: Settings = load_settings(with_instance(environment, Home.at(environment["ROOKERY_HOME"])))
+    def __init__(self, started: stacks.Running) -> None:
+        self.shared = started.folder / "shared"
+        self.versions = started.versions
+        self.settings: Settings = load_settings(with_instance(started.environment, Home.at(str(started.home))))
         self._publisher = Publisher(make_app(self.settings, "bench"))
-
-    def versions(self) -> dict[str, int]:
-        """What is served."""
-        with urlopen(f"http://127.0.0.1:{self._port}/models", timeout=30) as answer:
-            return {model["name"]: model["version"] for model in json.load(answer)["models"]}
 
     async def time_run(self, dataset: str, models: tuple[str, ...], *, stage: Stage = "ingest") -> float:
         """Seconds from the commit of a forced request until inference serves a new version of each model."""
@@ -80,37 +70,19 @@ class Running:
 @contextmanager
 def running_stack(train_processes: int) -> Iterator[Running]:
     """Starts a stack with the built-in data set, which is looked at when asked alone, and ends it."""
-    folder = Path(tempfile.mkdtemp(prefix="rookery-bench-", dir=os.environ.get("BENCH_TMP", "/var/tmp")))  # noqa: S108
-    folder.chmod(0o755)
-    shutil.copytree(ROOT / "shared", folder / "shared", ignore=shutil.ignore_patterns("versions", "*.pkl", "models"))
-    (folder / "shared" / "models").mkdir()
-    spec = folder / "shared" / "datasets" / "penguins.toml"
-    spec.write_text(re.sub(r"(?m)^interval_s = \d+", "interval_s = 86400", spec.read_text()))
-    taken: list[int] = []
-    for _ in PORTS:
-        taken.append(free_port(0, taken))
-    environment = {
-        **{name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG", "TMPDIR"}},
-        **{name: str(port) for name, port in zip(PORTS, taken, strict=True)},
-        "ROOKERY_HOME": str(folder / "home"),
-        "SHARED_DIR": str(folder / "shared"),
-        "TRAIN_PROCESSES": str(train_processes),
-    }
-    output = folder / "output.txt"
-    with output.open("wb") as out:
-        child = subprocess.Popen(
-            [Path(sys.executable).parent / "rookery", "up"], cwd=folder, env=environment, stdout=out, stderr=out,
-            start_new_session=True,
-        )  # fmt: skip
-    try:
-        wait_until(lambda: "Ctrl-C stops everything" in output.read_text(), seconds=120, what="the stack")
-        time.sleep(3)
-        stack = Running(folder, environment)
-        yield stack
-        stack.close()
-    finally:
-        child.send_signal(signal.SIGTERM)
-        child.wait(timeout=60)
-        # As root, the database lies outside of a home that is closed to others.
-        shutil.rmtree(SYSTEM_FOLDER / instance_name(folder / "home"), ignore_errors=True)
-        shutil.rmtree(folder, ignore_errors=True)
+    with bench_folder() as folder:
+        copy_shared(folder)
+        spec = folder / "shared" / "datasets" / "penguins.toml"
+        spec.write_text(re.sub(r"(?m)^interval_s = \d+", "interval_s = 86400", spec.read_text()))
+        started = stacks.Running(folder, TRAIN_PROCESSES=str(train_processes))
+        try:
+            started.wait_up()
+            time.sleep(3)
+            stack = Running(started)
+            yield stack
+            stack.close()
+        finally:
+            started.process.send_signal(signal.SIGTERM)
+            started.process.wait(timeout=60)
+            # As root, the database lies outside of a home that is closed to others.
+            shutil.rmtree(SYSTEM_FOLDER / instance_name(started.home), ignore_errors=True)

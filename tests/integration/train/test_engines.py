@@ -96,7 +96,7 @@ async def test_dask_workers_share_a_training_and_the_version_is_the_same(
     before = executed(scheduler)
     _, told = await run(request, engine, settings)
     assert isinstance(told, ModelPublished)
-    assert all(now > then for now, then in zip(executed(scheduler), before, strict=True))
+    assert all(more > less for more, less in zip(executed(scheduler), before, strict=True))
     await run(msgspec.structs.replace(request, id=preprocessed().id), engine, postgres)
     keys = postgres.signing_keys
     there, here = (read_manifest(postgres.models_dir, "logistic_regression", number, keys) for number in (1, 2))
